@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Frame authentication: proven trees, root requests to the control lcore, and the hold.
+ *
+ * A frame is authentic when its inclusion proof leads to a root whose head is signed by the
+ * source's key. Signatures are verified by the control lcore; here, per shard, live
+ *   - proven trees, found by (source, key, leaf_count, signature), each with the nodes already
+ *     proven, so that a path is hashed only up to the first proven node; the proof nodes above
+ *     that one are compared with the proven ones, so that no byte of a frame is left unchecked
+ *     (where a node above is no longer cached, hashing goes on to the root);
+ *   - pending roots, keyed by (source, key, leaf_count, root, signature), with the frames that
+ *     wait for each;
+ *   - refused roots by the same key, so that a bad signature says nothing about the root and
+ *     cannot make a good frame wait.
+ * All tables are bounded and allocated at creation; the least recently used entry goes first. A
+ * pending root is never evicted.
+ *
+ * Layer 2: lib/hash, lib/wire, lib/reason. One object belongs to one shard; every function below
+ * except create and free is called by that shard's lcore and is hot path.
+ */
+#ifndef ATR_AUTH_H
+#define ATR_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../hash/hash.h"
+#include "../wire/frame.h"
+
+/* Result of atr_auth_frame beside ATR_OK and reasons: the frame is in the hold. */
+#define ATR_AUTH_HELD 254
+
+struct atr_auth_params {
+	unsigned int trees;	      /* proven trees remembered */
+	unsigned int nodes_per_tree;  /* proven nodes a tree caches; a power of two */
+	unsigned int pending_roots;   /* root requests under way */
+	unsigned int pending_per_source; /* of these, for any one source */
+	unsigned int refused_roots;   /* refused roots remembered */
+	unsigned int hold_frames;     /* frames that wait, all roots together */
+	unsigned int hold_per_source; /* of these, for any one source */
+};
+
+/* A question for the control lcore. Memory belongs to the shard. The shard writes all but verdict
+ * before it enqueues the request on the bridge; the control lcore writes verdict before it sends
+ * the request back; the rings order both. */
+struct atr_root_request {
+	struct atr_tree_head head;
+	uint8_t signature[ATR_SIGNATURE_SIZE];
+	uint32_t shard;
+	uint8_t verdict; /* ATR_OK or a reason */
+} __attribute__((aligned(64)));
+
+struct atr_auth;
+
+/* NULL with a sentence in error (out of memory, parameter out of range). Control lcore. */
+struct atr_auth *atr_auth_create(const struct atr_auth_params *params, uint32_t shard, int socket,
+				 char *error, size_t size);
+void atr_auth_free(struct atr_auth *auth);
+
+/* Bytes that an object with these parameters takes. */
+size_t atr_auth_footprint(const struct atr_auth_params *params);
+
+/* Authenticates one frame with the given leaf hash. ATR_OK: proven. A reason: BAD_PROOF (the path
+ * contradicts the proven tree that this signature belongs to), the verdict of a refused root,
+ * HOLD_FULL or ROOT_BUDGET. ATR_AUTH_HELD: cookie is kept until released.
+ *
+ * A frame that carries the signature of a proven tree and leads to another root is BAD_PROOF: one
+ * Ed25519 signature cannot be valid for two heads of the same key that this object would accept. */
+uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
+		       const uint8_t leaf[ATR_HASH_SIZE], void *cookie);
+
+/* Takes up to max new root requests that are to be put on the bridge, in order; those that do not
+ * fit the ring are given back with atr_auth_unsent and will be offered again. */
+unsigned int atr_auth_requests(struct atr_auth *auth, struct atr_root_request **requests,
+			       unsigned int max);
+void atr_auth_unsent(struct atr_auth *auth, struct atr_root_request *const *requests,
+		     unsigned int count);
+
+/* The control lcore has answered. The frames waiting for this root become releasable, in the order
+ * in which they came. */
+void atr_auth_verdict(struct atr_auth *auth, struct atr_root_request *request);
+
+/* Takes up to max frames out of the hold. reasons[i] is ATR_OK (run the frame through the gates
+ * again; its root is now proven) or why its root was refused. */
+unsigned int atr_auth_release(struct atr_auth *auth, void **cookies, uint8_t *reasons,
+			      unsigned int max);
+
+/* Takes every frame out of the hold, for shutdown; up to max a call, 0 when empty. */
+unsigned int atr_auth_drain(struct atr_auth *auth, void **cookies, unsigned int max);
+
+/* Forgets everything proven or refused under a key (revocation, plan change). Pending roots stay;
+ * the caller checks the key again when they are released. */
+void atr_auth_forget(struct atr_auth *auth, uint32_t source, uint32_t key);
+
+struct atr_auth_stats {
+	uint64_t proven_frames;
+	uint64_t node_hashes;	/* computed */
+	uint64_t node_hits;	/* paths cut short at a proven node */
+	uint64_t roots_asked;
+	uint64_t roots_proven;
+	uint64_t roots_refused;
+	uint32_t held_frames;	/* now */
+	uint32_t pending_roots; /* now */
+};
+/* Written by the shard's lcore; readers elsewhere may see a value that is one burst old. */
+const struct atr_auth_stats *atr_auth_stats(const struct atr_auth *auth);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ethernet, VLAN, ARP, IPv4, ICMP and UDP: reading and writing headers in mbufs.
+ *
+ * Layer 1: DPDK's net and mbuf headers, lib/reason. Addresses and ports in structures are in host
+ * byte order unless the name ends in _be. Classification and header writing are hot path; ARP and
+ * ICMP answers and the neighbour table's learning belong to the control lcore.
+ */
+#ifndef ATR_NET_H
+#define ATR_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+
+#define ATR_NET_HDR_MAX (14 + 4 + 20 + 8) /* Ethernet, VLAN, IPv4, UDP */
+#define ATR_VLAN_NONE	0xFFFF
+
+/* An addressed port. Written at boot, read-only afterwards. */
+struct atr_iface {
+	uint16_t port_id;
+	uint16_t vlan; /* tag of everything in and out, or ATR_VLAN_NONE */
+	uint16_t mtu;
+	uint8_t prefix_length;
+	uint32_t ip;
+	uint32_t gateway; /* 0: none */
+	struct rte_ether_addr mac;
+	bool tx_ip_checksum;  /* port computes the IPv4 header checksum */
+	bool tx_udp_checksum; /* port computes the UDP checksum */
+	bool rx_checksum;     /* port checks both and says so in ol_flags */
+	bool tx_multi_seg;
+};
+
+enum atr_net_class {
+	ATR_NET_DATAGRAM, /* UDP for our ingress port */
+	ATR_NET_ARP,	  /* for the control lcore */
+	ATR_NET_ICMP,	  /* echo request to us, for the control lcore */
+	ATR_NET_FOREIGN,  /* not addressed to ATR: counted, dropped */
+	ATR_NET_REFUSED	  /* addressed to ATR and malformed: see reason */
+};
+
+struct atr_net_datagram {
+	uint32_t src_ip;
+	uint32_t dst_ip;
+	uint16_t src_port;
+	uint16_t offset; /* of the UDP payload in the mbuf */
+	uint16_t length; /* of the UDP payload */
+	uint8_t reason;	 /* of ATR_NET_REFUSED */
+};
+
+/* Addresses that are ours beside iface->ip: ingress multicast groups of the plan. */
+struct atr_groups {
+	const uint32_t *ip;
+	uint32_t count;
+};
+
+/* Classifies one received packet. Reads within the first segment only; a packet in several
+ * segments is linearised by the caller. Trailing Ethernet padding is ignored, the IPv4 total
+ * length rules. VLAN: tagged (in the packet or stripped into vlan_tci) must equal iface->vlan, else
+ * FOREIGN. Addressed to ATR means: our MAC or a multicast/broadcast MAC, our IP or one of groups,
+ * UDP, our ingress port. Other UDP ports, protocols, addresses and ethertypes are FOREIGN.
+ * REFUSED reasons: IP_MALFORMED, IP_CHECKSUM, IP_FRAGMENT, UDP_MALFORMED, UDP_CHECKSUM. A UDP
+ * checksum of zero means "none" (RFC 768). */
+enum atr_net_class atr_net_classify(const struct rte_mbuf *mbuf, const struct atr_iface *iface,
+				    const struct atr_groups *groups, uint16_t udp_port,
+				    struct atr_net_datagram *datagram);
+
+/* Turns an ARP request for iface->ip into its reply in place. True if the mbuf is to be sent, false
+ * if it needs no answer. *sender_ip and *sender_mac are what the packet tells about its sender (0
+ * if it is not a valid ARP packet). Control lcore. */
+bool atr_net_arp_answer(struct rte_mbuf *mbuf, const struct atr_iface *iface, uint32_t *sender_ip,
+			struct rte_ether_addr *sender_mac);
+
+/* Turns an ICMP echo request to iface->ip into its reply in place (checksums included); false if
+ * it is malformed. Control lcore. */
+bool atr_net_icmp_answer(struct rte_mbuf *mbuf, const struct atr_iface *iface);
+
+/* Writes an ARP request for target into an empty mbuf. -ENOSPC if it does not fit. */
+int atr_net_arp_request(struct rte_mbuf *mbuf, const struct atr_iface *iface, uint32_t target);
+
+/* Everything that the headers of one UDP flow need. */
+struct atr_flow {
+	struct rte_ether_addr dst_mac;
+	uint32_t dst_ip;
+	uint16_t dst_port;
+	uint16_t src_port;
+	uint8_t ttl;
+};
+
+/* Header bytes before a UDP payload on this port: 42, or 46 with VLAN. */
+static inline uint16_t atr_net_hdr_size(const struct atr_iface *iface)
+{
+	return iface->vlan == ATR_VLAN_NONE ? 42 : 46;
+}
+
+/* Writes Ethernet, VLAN, IPv4 and UDP headers at the front of mbuf's first segment (room for
+ * atr_net_hdr_size bytes there, counted in data_len), in front of payload_length bytes whose
+ * ones-complement sum (not folded, from rte_raw_cksum or rte_raw_cksum_mbuf) is payload_sum. Sets
+ * checksums, or the offload flags and l2_len, l3_len where the port computes them. */
+void atr_net_udp_headers(struct rte_mbuf *mbuf, const struct atr_iface *iface,
+			 const struct atr_flow *flow, uint16_t payload_length, uint32_t payload_sum);
+
+/* Multicast MAC of an IPv4 group (RFC 1112). */
+void atr_net_multicast_mac(uint32_t group, struct rte_ether_addr *mac);
+
+static inline bool atr_net_is_multicast(uint32_t ip)
+{
+	return (ip >> 28) == 14;
+}
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Plans: sources, topics, types, rules and feeds, compiled into an immutable generation.
+ *
+ * docs/pipeline.md describes the file. Layer 3: lib/schema, lib/typecheck, lib/sign, lib/json,
+ * lib/reason; jansson. No DPDK. A plan is built by the control lcore (or a tool), read by every
+ * lcore without locks, and freed by the control lcore after all readers have moved on (RCU).
+ * Ids are dense small integers: arrays here are indexed by id and may have holes (present ==
+ * false).
+ */
+#ifndef ATR_PLAN_H
+#define ATR_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../json/json.h"
+#include "../schema/schema.h"
+#include "../typecheck/typecheck.h"
+
+#define ATR_ID_MAX	   65535 /* sources, topics, types; ids begin at 1 */
+#define ATR_FEEDS_MAX	   64	 /* feed ids 0..63: a set of feeds is a uint64_t */
+#define ATR_ROLES_MAX	   64
+#define ATR_KEYS_MAX	   8 /* per source */
+#define ATR_DESTS_MAX	   64 /* per feed */
+#define ATR_PREDICATES_MAX 8  /* per rule */
+#define ATR_LEVEL_MAX	   15 /* security levels 0..15 */
+#define ATR_NAME_MAX	   63 /* bytes of a name */
+#define ATR_RULES_MAX	   65536
+
+struct atr_rate {
+	uint64_t per_second; /* events; 0: unlimited */
+	uint64_t burst;	     /* events */
+};
+
+struct atr_key {
+	uint32_t id;
+	uint8_t public_key[32];
+	uint64_t not_before_ns; /* Unix time; 0 if not given */
+	uint64_t not_after_ns;	/* UINT64_MAX if not given; valid while before <= now < after */
+};
+
+struct atr_source {
+	bool present;
+	uint8_t level;
+	uint8_t priority; /* best priority its events may claim: 0..3 */
+	uint8_t role;	  /* index into plan->roles */
+	uint8_t key_count;
+	uint32_t id;
+	uint32_t window;    /* sequences remembered; a power of two */
+	uint32_t max_ahead; /* how far beyond the highest seen a sequence may lie */
+	struct atr_rate rate;
+	struct atr_key keys[ATR_KEYS_MAX];
+	char name[ATR_NAME_MAX + 1];
+};
+
+struct atr_topic {
+	bool present;
+	uint8_t level;
+	uint8_t priority;
+	uint32_t id;
+	struct atr_rate rate;
+	char name[ATR_NAME_MAX + 1];
+};
+
+struct atr_type {
+	bool present;
+	uint32_t id;
+	struct atr_typecheck *binary; /* NULL: not in frames */
+	struct atr_schema *json;      /* NULL: not in envelopes */
+	const struct atr_field *fields;
+	uint32_t field_count;
+	uint32_t fixed_size, tail_max; /* of the binary form */
+	char name[ATR_NAME_MAX + 1];
+};
+
+struct atr_dest {
+	uint32_t ip;   /* host byte order */
+	uint16_t port; /* host byte order */
+	uint8_t ttl;   /* 1..255; default 64, multicast 1 */
+};
+
+struct atr_feed {
+	bool present;
+	uint8_t id;
+	uint8_t level;
+	uint8_t dest_count;
+	uint32_t max_block; /* bytes of the largest message block that can reach it */
+	struct atr_dest dests[ATR_DESTS_MAX];
+	char name[ATR_NAME_MAX + 1];
+};
+
+/* What happens with an allowed (source, topic, type). */
+struct atr_action;
+
+struct atr_plan {
+	uint64_t generation; /* set by the control lcore when it publishes */
+	uint64_t realm;
+	uint32_t version;    /* of the document */
+	uint8_t digest[32];  /* SHA-256 of the document's RFC 8785 form */
+	char name[ATR_NAME_MAX + 1];
+	uint16_t udp_port;	/* ingress */
+	uint32_t envelope_bytes; /* largest envelope */
+	uint64_t uuid_past_ms, uuid_future_ms; /* window of UUIDv7 times around now */
+	uint32_t source_slots, topic_slots, type_slots, feed_slots; /* array lengths: highest id + 1 */
+	uint32_t source_count, topic_count, type_count, feed_count, rule_count;
+	struct atr_source *sources;
+	struct atr_topic *topics;
+	struct atr_type *types;
+	struct atr_feed *feeds;
+	char (*roles)[ATR_NAME_MAX + 1];
+	uint32_t role_count;
+	uint32_t *groups; /* ingress multicast groups, host byte order */
+	uint32_t group_count;
+	struct atr_plan_rules *rules; /* opaque */
+};
+
+/* Loads and compiles a plan from JSON text. NULL on failure, with one sentence in error (size
+ * bytes) that begins with the path of the culprit ("rules[3].topics[0]: no topic matches
+ * 'quake.xx.>'; declare the topic or correct the pattern"). Unknown and duplicate members,
+ * duplicate ids and names, dangling names and values out of range are refused. */
+struct atr_plan *atr_plan_load(const char *text, size_t length, char *error, size_t size);
+
+/* The same from a file of at most 64 MiB. */
+struct atr_plan *atr_plan_load_file(const char *path, char *error, size_t size);
+
+void atr_plan_free(struct atr_plan *plan);
+
+/* Source, topic or type by id; NULL if it is not in the plan. Any lcore. */
+static inline const struct atr_source *atr_plan_source(const struct atr_plan *plan, uint32_t id)
+{
+	return id < plan->source_slots && plan->sources[id].present ? &plan->sources[id] : NULL;
+}
+static inline const struct atr_topic *atr_plan_topic(const struct atr_plan *plan, uint32_t id)
+{
+	return id < plan->topic_slots && plan->topics[id].present ? &plan->topics[id] : NULL;
+}
+static inline const struct atr_type *atr_plan_type(const struct atr_plan *plan, uint32_t id)
+{
+	return id < plan->type_slots && plan->types[id].present ? &plan->types[id] : NULL;
+}
+
+/* By name (bytes, not terminated); NULL if not in the plan. Control lcore and tools. */
+const struct atr_source *atr_plan_source_named(const struct atr_plan *plan, const char *name,
+					       size_t length);
+const struct atr_topic *atr_plan_topic_named(const struct atr_plan *plan, const char *name,
+					     size_t length);
+const struct atr_type *atr_plan_type_named(const struct atr_plan *plan, const char *name,
+					   size_t length);
+
+/* Key of a source by id; NULL if it has none. Any lcore. */
+static inline const struct atr_key *atr_source_key(const struct atr_source *source, uint32_t id)
+{
+	for (unsigned int i = 0; i < source->key_count; i++)
+		if (source->keys[i].id == id)
+			return &source->keys[i];
+	return NULL;
+}
+
+/* Action for a triple whose source, topic and type are in the plan; NULL if no rule allows it.
+ * Levels are not looked at (see LEVEL in reason.def: compare source->level with topic->level).
+ * Hot path: one or two probes of a flat hash table, no strings. Any lcore. */
+const struct atr_action *atr_plan_action(const struct atr_plan *plan, const struct atr_source *source,
+					 uint32_t topic, uint32_t type);
+
+/* Feeds that an allowed event goes to, as a bit per feed id; content predicates are evaluated on
+ * the binary payload. Hot path, any lcore. */
+uint64_t atr_action_feeds(const struct atr_action *action, const uint8_t *payload);
+
+/* The same for an envelope's payload. Control lcore. */
+uint64_t atr_action_feeds_json(const struct atr_action *action, const struct atr_json *payload);
+
+/* True if name (terminated, dot-separated) matches pattern, where '*' stands for exactly one
+ * token and a final '>' for one or more. */
+bool atr_topic_match(const char *pattern, const char *name);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The fifth gate: what was refused, kept for people. A pcapng file whose packets carry their reason
+ * as comment, and a JSON Lines audit; both bounded in size and rate.
+ *
+ * Layer 2: DPDK's ring and mbuf, lib/reason, lib/net. Data lcores and the control lcore put items
+ * on rings of their own (single producer, single consumer); one control thread, no lcore, writes
+ * the files. A full ring, disk or rate budget never holds anybody up: the item is dropped, and the
+ * drop counted. Counters of refusals are kept elsewhere and are never sampled.
+ */
+#ifndef ATR_QUARANTINE_H
+#define ATR_QUARANTINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#define ATR_QUARANTINE_EVENTS 12 /* refused events named per frame; the rest are counted */
+
+struct atr_quarantine_item {
+	struct rte_mbuf *mbuf; /* whole packet as received; the writer frees this reference */
+	uint64_t time_ns;      /* Unix time of reception */
+	uint64_t generation;   /* of the plan that judged; 0: none */
+	uint64_t first_sequence; /* frames that were parsed */
+	uint32_t source;	 /* id, 0 if not known */
+	uint16_t offset, length; /* of the UDP payload */
+	uint16_t refused_events; /* of a frame; 0 when refused as a whole before parse */
+	uint16_t events;	 /* in the frame */
+	uint8_t reason;		 /* of the datagram: its first refusal */
+	uint8_t shard;
+	uint8_t is_envelope;
+	uint8_t named; /* entries of event[] in use */
+	struct {
+		uint16_t index;
+		uint8_t reason;
+		uint8_t pad;
+	} event[ATR_QUARANTINE_EVENTS];
+};
+_Static_assert(sizeof(struct atr_quarantine_item) % 4 == 0, "ring elements are words");
+
+struct atr_quarantine_params {
+	const char *directory;	  /* made if missing, mode 0750 */
+	uint64_t file_bytes;	  /* a file is closed before it grows beyond */
+	unsigned int files;	  /* kept of each kind; the oldest is deleted */
+	uint64_t packets_per_second; /* written at most; more are dropped and counted */
+	unsigned int producers;	  /* shards + 1 (control) */
+	unsigned int ring_size;	  /* items a producer; a power of two */
+};
+
+struct atr_quarantine;
+
+/* Opens the files and starts the writer thread. NULL with a sentence in error. */
+struct atr_quarantine *atr_quarantine_start(const struct atr_quarantine_params *params, char *error,
+					    size_t size);
+
+/* Drains the rings, closes the files, joins the thread. */
+void atr_quarantine_stop(struct atr_quarantine *quarantine);
+
+/* Puts an item on a producer's ring (0..producers-1; each used by one lcore). False if it is full:
+ * the caller keeps the mbuf reference. Hot path; counts the drop. */
+bool atr_quarantine_put(struct atr_quarantine *quarantine, unsigned int producer,
+			const struct atr_quarantine_item *item);
+
+struct atr_quarantine_stats {
+	uint64_t written;	/* packets in pcapng and audit */
+	uint64_t dropped_ring;	/* ring full */
+	uint64_t dropped_rate;	/* over packets_per_second */
+	uint64_t dropped_disk;	/* write failed */
+	uint64_t bytes;		/* on disk now */
+	bool disk_stopped;	/* writing stopped because the disk is full; tried again every 10 s */
+	char pcapng[256];	/* file being written */
+	char audit[256];
+};
+/* Any thread. */
+void atr_quarantine_stats(struct atr_quarantine *quarantine, struct atr_quarantine_stats *out);
+
+/* Text made safe for a terminal and for JSON: printable ASCII as it is, everything else as \xNN.
+ * Returns the length written, always terminated. */
+size_t atr_text_neutralise(const uint8_t *bytes, size_t length, char *out, size_t size);
+
+#endif
