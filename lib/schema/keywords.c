@@ -73,7 +73,7 @@ static bool read_number(struct schema_compiler *c, const json_t *value, double *
 
 static bool read_count(struct schema_compiler *c, const json_t *value, uint64_t *out)
 {
-	double number;
+	double number = 0;
 
 	if (!json_is_number(value))
 		return schema_fail(c, "must be an integer from 0 to 2^53-1");
@@ -112,7 +112,7 @@ COUNT_KEYWORD(max_properties)
 
 static bool read_multiple(struct schema_compiler *c, struct schema_node *node, const json_t *value)
 {
-	double number;
+	double number = 0;
 
 	if (!read_number(c, value, &number))
 		return false;

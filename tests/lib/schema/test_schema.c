@@ -118,7 +118,7 @@ static void numbers(void **state)
 		{"{\"multipleOf\":1e-8}", "12391239123", ATR_OK},
 		{"{\"multipleOf\":1.5}", "4.5", ATR_OK},
 		{"{\"multipleOf\":1.5}", "35", ATR_REASON_PAYLOAD_MULTIPLE},
-		{"{\"multipleOf\":5e-324}", "1.7976931348623157e308", ATR_REASON_PAYLOAD_MULTIPLE},
+		{"{\"multipleOf\":5e-324}", "1.7976931348623157e308", ATR_OK},
 		{"{\"multipleOf\":1e300}", "1", ATR_REASON_PAYLOAD_MULTIPLE},
 		{"{\"multipleOf\":1e300}", "3e300", ATR_OK},
 		{"{\"multipleOf\":100}", "2500", ATR_OK},
@@ -189,12 +189,12 @@ static void pattern_bound(void **state)
 {
 	static const char *const documents[] = {
 		"{\"pattern\":\"^(a+)+$\"}",
-		"{\"pattern\":\"(a*)*b\"}",
+		"{\"pattern\":\"(a*)*[bc]\"}",
 		"{\"pattern\":\"(a|aa)+$\"}",
-		"{\"pattern\":\"a*a*a*a*a*b\"}",
-		"{\"pattern\":\"a*+b\"}",
-		"{\"pattern\":\"(?=a*+b)a\"}",
-		"{\"pattern\":\"(a|b(?R)?)*\\\\1c\"}",
+		"{\"pattern\":\"a*a*a*a*a*[bc]\"}",
+		"{\"pattern\":\"a*+[bc]\"}",
+		"{\"pattern\":\"(?=a*+[bc])a\"}",
+		"{\"pattern\":\"(a|b(?R)?)*\\\\1[cd]\"}",
 	};
 	static char text[60003];
 	char error[ERROR_SIZE];
@@ -270,8 +270,7 @@ static void unique_is_fast(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(atr_schema_validate(schema, root, NULL, 0), ATR_OK);
 	assert_true(seconds() - start < 2);
-	memcpy(text + length - 9, text + 1, 8);
-	memcpy(text + length - 10, ",", 1);
+	memcpy(text + length - 10, text + 1, 9);
 	assert_int_equal(validate(schema, text, NULL, 0), ATR_REASON_PAYLOAD_UNIQUE);
 	atr_schema_free(schema);
 }
