@@ -136,8 +136,9 @@ static void bounded(void **state)
 		size_t length = 0;
 
 		for (int i = 1; i < depth; i++)
-			length += (size_t)sprintf(document + length, "{\"items\":");
-		length += (size_t)sprintf(document + length, "{}");
+			length += (size_t)snprintf(document + length, sizeof(document) - length,
+						   "{\"items\":");
+		length += (size_t)snprintf(document + length, sizeof(document) - length, "{}");
 		for (int i = 1; i < depth; i++)
 			document[length++] = '}';
 		document[length] = '\0';
