@@ -5,7 +5,7 @@
 
 #include "plan_internal.h"
 
-#define TEN	    10u
+#define TEN         10u
 #define NUMBER_TEXT 32
 #define SIGN_BIT    (UINT64_C(1) << 63)
 
@@ -71,7 +71,8 @@ static int scale_integer(struct decimal *d)
 	return 0;
 }
 
-int plan_decimal_raw(const json_t *value, unsigned int scale, enum atr_field_kind kind, int64_t *raw)
+int plan_decimal_raw(const json_t *value, unsigned int scale, enum atr_field_kind kind,
+		     int64_t *raw)
 {
 	char text[NUMBER_TEXT];
 	int64_t min, max;

@@ -92,8 +92,7 @@ static int put_object(struct writer *w, const json_t *object, unsigned int depth
 
 	if (!names)
 		return plan_no_memory(w->loader);
-	json_object_foreach((json_t *)(uintptr_t)object, name, member)
-		names[count++] = name;
+	json_object_foreach((json_t *)(uintptr_t)object, name, member) names[count++] = name;
 	qsort(names, count, sizeof(*names), compare_names);
 	put(w, "{", 1);
 	for (size_t i = 0; i < count && ret == 0; i++) {

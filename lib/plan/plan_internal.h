@@ -10,16 +10,16 @@
 
 #include "plan.h"
 
-#define PLAN_FORMAT	     1	/* value of "atr_plan" */
-#define PLAN_PATH_MAX	     512
-#define PLAN_DEPTH_MAX	     64 /* of the document */
+#define PLAN_FORMAT          1 /* value of "atr_plan" */
+#define PLAN_PATH_MAX        512
+#define PLAN_DEPTH_MAX       64                        /* of the document */
 #define PLAN_INTEGER_MAX     INT64_C(9007199254740991) /* I-JSON: 2^53 - 1 */
-#define PLAN_FILE_MAX	     (64u << 20)
-#define PLAN_TRIPLES_MAX     (4u << 20)	 /* (who, topic, type) that all rules allow */
+#define PLAN_FILE_MAX        (64u << 20)
+#define PLAN_TRIPLES_MAX     (4u << 20)   /* (who, topic, type) that all rules allow */
 #define PLAN_CLAUSES_MAX     (256u << 10) /* conditional ways to feeds, all rules together */
-#define PLAN_CLAUSES_ACTION  64		 /* of these, for one triple; they are run per event */
-#define PLAN_COMPARISONS_MAX (64u << 20) /* of patterns with topics */
-#define PLAN_GROUPS_MAX	     64
+#define PLAN_CLAUSES_ACTION  64           /* of these, for one triple; they are run per event */
+#define PLAN_COMPARISONS_MAX (64u << 20)  /* of patterns with topics */
+#define PLAN_GROUPS_MAX      64
 
 /* --- plan_read.c: paths and typed members --- */
 
@@ -78,7 +78,7 @@ enum plan_name_kind {
 	PLAN_NAME_FIELD,      /* letters, digits, '_' */
 	PLAN_NAME_TOPIC,      /* tokens of letters, digits, '_', '-' with dots between */
 	PLAN_NAME_PATTERN,    /* the same, a token may be '*' and the last one '>' */
-	PLAN_NAME_FREE	      /* printable ASCII */
+	PLAN_NAME_FREE        /* printable ASCII */
 };
 /* Checks text; out receives ATR_NAME_MAX + 1 bytes. The path already names the culprit. */
 int plan_check_name(struct plan_loader *loader, const char *text, enum plan_name_kind kind,
@@ -94,8 +94,8 @@ int plan_id_slots(struct plan_loader *loader, const json_t *array, uint64_t min,
 
 /* --- plan_decimal.c --- */
 
-/* value * 10^scale as a raw value of the kind; -EDOM if it is no integer, -ERANGE if the kind cannot
- * hold it, -EINVAL if value is no number. Writes no error. */
+/* value * 10^scale as a raw value of the kind; -EDOM if it is no integer, -ERANGE if the kind
+ * cannot hold it, -EINVAL if value is no number. Writes no error. */
 int plan_decimal_raw(const json_t *value, unsigned int scale, enum atr_field_kind kind,
 		     int64_t *raw);
 /* Smallest and largest raw value of a numeric kind. */
@@ -126,8 +126,7 @@ void plan_names_free(struct plan_names *names);
 /* -EEXIST if the name is taken. */
 int plan_names_add(struct plan_names *names, const char *name, uint32_t id);
 /* False if there is no such name. */
-bool plan_names_find(const struct plan_names *names, const char *name, size_t length,
-		     uint32_t *id);
+bool plan_names_find(const struct plan_names *names, const char *name, size_t length, uint32_t *id);
 
 /* --- Sections --- */
 
@@ -166,9 +165,9 @@ struct plan_json_test {
 };
 
 struct plan_clause {
-	uint64_t feeds;	     /* if the lanes match; none where the type has no binary form */
+	uint64_t feeds;      /* if the lanes match; none where the type has no binary form */
 	uint64_t json_feeds; /* if the tests match */
-	uint32_t count;	     /* of lanes and of tests */
+	uint32_t count;      /* of lanes and of tests */
 	uint32_t id;
 	struct plan_json_test *tests; /* behind the lanes, in the same allocation */
 	struct atr_lane lanes[];

@@ -108,22 +108,23 @@ int plan_members(struct plan_loader *l, const json_t *value, const char *const k
 		while (known[i] && strcmp(known[i], key) != 0)
 			i++;
 		if (!known[i])
-			return plan_fail_member(l, key, "unknown member; remove it or correct its "
-							"name (docs/pipeline.md lists all)");
+			return plan_fail_member(l, key,
+						"unknown member; remove it or correct its "
+						"name (docs/pipeline.md lists all)");
 	}
 	return 0;
 }
 
-int plan_read_uint(struct plan_loader *l, const json_t *object, struct plan_uint spec, uint64_t *out)
+int plan_read_uint(struct plan_loader *l, const json_t *object, struct plan_uint spec,
+		   uint64_t *out)
 {
 	const json_t *value = json_object_get(object, spec.name);
 
 	if (!value) {
 		if (spec.required)
-			return plan_fail_member(l, spec.name,
-						"missing; give an integer from %llu to %llu",
-						(unsigned long long)spec.min,
-						(unsigned long long)spec.max);
+			return plan_fail_member(
+				l, spec.name, "missing; give an integer from %llu to %llu",
+				(unsigned long long)spec.min, (unsigned long long)spec.max);
 		return 0;
 	}
 	if (!json_is_integer(value) || json_integer_value(value) < 0 ||
@@ -275,10 +276,10 @@ int plan_id_slots(struct plan_loader *l, const json_t *array, uint64_t min, uint
 		const json_t *element = json_array_get(array, i);
 		size_t mark = plan_path_index(l, i);
 		uint64_t id = 0;
-		int ret = json_is_object(element) ?
-				  plan_read_uint(l, element,
-						 (struct plan_uint){"id", min, max, true}, &id) :
-				  plan_fail(l, "must be an object");
+		int ret = json_is_object(element)
+				  ? plan_read_uint(l, element,
+						   (struct plan_uint){"id", min, max, true}, &id)
+				  : plan_fail(l, "must be an object");
 
 		if (ret < 0)
 			return ret;

@@ -229,14 +229,19 @@ static void compile_zeros(struct atr_typecheck *type, bool *taken)
 	fill_zeros(&type->inline_zeros, taken, 0, ATR_INLINE_MAX);
 }
 
-static struct atr_typecheck *allocate(uint32_t fixed_size)
+static struct atr_typecheck *allocate(const struct atr_field *fields, unsigned int count,
+				      uint32_t fixed_size)
 {
 	struct atr_typecheck *type = aligned_alloc(_Alignof(struct atr_typecheck), sizeof(*type));
+
+	size_t lists = 1;
 
 	if (!type)
 		return NULL;
 	memset(type, 0, sizeof(*type));
-	type->lists = calloc(ATR_FIELDS_MAX, sizeof(*type->lists));
+	for (unsigned int i = 0; i < count; i++)
+		lists += fields[i].enum_count != 0;
+	type->lists = calloc(lists, sizeof(*type->lists));
 	type->zeros = calloc(fixed_size / TYPECHECK_BLOCK + 1, sizeof(*type->zeros));
 	if (type->lists && type->zeros)
 		return type;
@@ -260,7 +265,7 @@ struct atr_typecheck *atr_typecheck_compile(const struct atr_field *fields, unsi
 		fail(error, size, "more than %u fields", ATR_FIELDS_MAX);
 		return NULL;
 	}
-	type = allocate(fixed_size);
+	type = allocate(fields, count, fixed_size);
 	if (!type) {
 		fail(error, size, "out of memory");
 		return NULL;
