@@ -169,8 +169,10 @@ def tshark_mold(path, ports):
                        'udp.dstport', '-e', 'moldudp64.session', '-e', 'moldudp64.sequence', '-e',
                        'moldudp64.count')
     # Envelope replies and ARP are no feeds; what tshark cannot read of them does not count.
-    bad = harness.run('tshark', '-r', path, *decode, '-Y',
-                      '_ws.malformed && (' + ' || '.join(f'udp.dstport=={p}' for p in ports) + ')')
+    wrong = ' || '.join(('_ws.malformed', 'moldudp64.msglen.invalid', 'moldudp64.count.invalid',
+                         'moldudp64.end_of_session_extra'))
+    where = ' || '.join(f'udp.dstport=={port}' for port in ports)
+    bad = harness.run('tshark', '-r', path, *decode, '-Y', f'({wrong}) && ({where})')
     return [row.split('\t') for row in rows.splitlines()], bad.splitlines()
 
 
