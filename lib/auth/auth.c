@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "auth.h"
+
+#include <string.h>
+
+#include "../reason/reason.h"
+#include "auth_internal.h"
+
+static void key_of_frame(struct auth_key *key, const struct atr_frame *frame)
+{
+	key->realm = frame->hdr->realm;
+	key->source = frame->hdr->source;
+	key->key = frame->hdr->key;
+	key->leaf_count = frame->hdr->leaf_count;
+	key->zero = 0;
+	memcpy(key->signature, frame->signature, ATR_SIGNATURE_SIZE);
+}
+
+static uint32_t tree_of_key(struct atr_auth *auth, const struct auth_key *key)
+{
+	const struct auth_tree *recent = &auth->tree[auth->recent];
+	uint32_t i;
+
+	if (recent->by_tree && memcmp(&recent->key, key, AUTH_TREE_SIZE) == 0)
+		return auth->recent;
+	i = auth_find_tree(auth, key, auth_key_hash(auth, key, AUTH_TREE_SIZE));
+	if (i != AUTH_NONE)
+		auth->recent = i;
+	return i;
+}
+
+static uint8_t hold(struct atr_auth *auth, uint32_t tree, void *cookie)
+{
+	struct auth_tree *t = &auth->tree[tree];
+	uint32_t i = auth->held_free;
+	struct auth_held *held = &auth->held[i];
+
+	auth->held_free = held->next;
+	held->cookie = cookie;
+	held->next = AUTH_NONE;
+	held->source = (uint16_t)t->key.source;
+	held->starts = false;
+	if (t->hold_first == AUTH_NONE)
+		t->hold_first = i;
+	else
+		auth->held[t->hold_last].next = i;
+	t->hold_last = i;
+	auth->source[t->key.source].held++;
+	auth->stats.held_frames++;
+	return ATR_AUTH_HELD;
+}
+
+static void request_fill(struct atr_auth *auth, uint32_t tree)
+{
+	const struct auth_key *key = &auth->tree[tree].key;
+	struct atr_root_request *request = &auth->request[tree];
+
+	atr_tree_head_init(&request->head, key->realm, key->source, key->key, key->leaf_count,
+			   key->root);
+	memcpy(request->signature, key->signature, ATR_SIGNATURE_SIZE);
+	request->shard = auth->shard;
+	/* A request that came back without an answer must not pass for a proof. */
+	request->verdict = ATR_REASON_BAD_SIGNATURE;
+}
+
+/* Makes a pending root; AUTH_NONE if budgets forbid it. */
+static uint32_t ask(struct atr_auth *auth, const struct auth_key *key, uint32_t root_hash)
+{
+	struct auth_source *source = &auth->source[key->source];
+	uint32_t i;
+
+	if (source->pending >= auth->params.pending_per_source ||
+	    auth->stats.pending_roots >= auth->params.pending_roots)
+		return AUTH_NONE;
+	i = auth_tree_take(auth);
+	if (i == AUTH_NONE)
+		return AUTH_NONE;
+	auth->tree[i].key = *key;
+	auth->tree[i].state = AUTH_QUEUED;
+	auth_index_add(&auth->by_root, i, root_hash);
+	request_fill(auth, i);
+	if (auth->unsent.first == AUTH_NONE)
+		auth->unsent.first = i;
+	else
+		auth->tree[auth->unsent.last].queue_next = i;
+	auth->unsent.last = i;
+	source->pending++;
+	auth->stats.pending_roots++;
+	auth->stats.roots_asked++;
+	return i;
+}
+
+/* The frame leads to a root that is not proven: key is complete, path too. */
+static uint8_t wait_for_root(struct atr_auth *auth, const struct auth_key *key,
+			     const struct atr_frame *frame, const struct auth_path *path,
+			     void *cookie)
+{
+	uint32_t hash = auth_key_hash(auth, key, AUTH_KEY_SIZE);
+	uint32_t tree = auth_find_pending(auth, key, hash);
+	bool known = tree != AUTH_NONE;
+
+	if (!known) {
+		uint32_t refused = auth_find_refused(auth, key, hash);
+
+		if (refused != AUTH_NONE) {
+			auth_lru_touch(&auth->refused_lru, refused);
+			return auth->refused[refused].reason;
+		}
+	}
+	if (auth->held_free == AUTH_NONE ||
+	    auth->source[key->source].held >= auth->params.hold_per_source)
+		return ATR_REASON_HOLD_FULL;
+	if (!known)
+		tree = ask(auth, key, hash);
+	if (tree == AUTH_NONE)
+		return ATR_REASON_ROOT_BUDGET;
+	auth_path_keep(auth, tree, frame, path);
+	auth_tree_represent(auth, tree);
+	return hold(auth, tree, cookie);
+}
+
+uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
+		       const uint8_t leaf[ATR_HASH_SIZE], void *cookie)
+{
+	struct auth_path path;
+	struct auth_key key;
+	uint32_t tree;
+
+	if (frame->hdr->source >= AUTH_SOURCES)
+		return ATR_REASON_UNKNOWN_SOURCE;
+	key_of_frame(&key, frame);
+	memcpy(path.node[0], leaf, ATR_HASH_SIZE);
+	path.known = 0;
+	tree = tree_of_key(auth, &key);
+	if (tree != AUTH_NONE) {
+		enum auth_climb climb = auth_climb(auth, hash, tree, frame, &path);
+		bool proven = auth->tree[tree].state == AUTH_PROVEN;
+
+		if (climb == AUTH_CLIMB_OK && proven) {
+			auth_lru_touch(&auth->proven, tree);
+			auth->stats.proven_frames++;
+			return ATR_OK;
+		}
+		if (climb == AUTH_CLIMB_INVALID || proven)
+			return ATR_REASON_BAD_PROOF;
+		if (climb == AUTH_CLIMB_OK) {
+			if (auth->held_free == AUTH_NONE ||
+			    auth->source[key.source].held >= auth->params.hold_per_source)
+				return ATR_REASON_HOLD_FULL;
+			return hold(auth, tree, cookie);
+		}
+	}
+	if (!auth_climb_all(auth, hash, frame, &path))
+		return ATR_REASON_BAD_PROOF;
+	memcpy(key.root, path.node[frame->proof_nodes], ATR_HASH_SIZE);
+	return wait_for_root(auth, &key, frame, &path, cookie);
+}
+
+const struct atr_auth_stats *atr_auth_stats(const struct atr_auth *auth)
+{
+	return &auth->stats;
+}
