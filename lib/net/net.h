@@ -61,7 +61,15 @@ struct atr_groups {
  * FOREIGN. Addressed to ATR means: our MAC or a multicast/broadcast MAC, our IP or one of groups,
  * UDP, our ingress port. Other UDP ports, protocols, addresses and ethertypes are FOREIGN.
  * REFUSED reasons: IP_MALFORMED, IP_CHECKSUM, IP_FRAGMENT, UDP_MALFORMED, UDP_CHECKSUM. A UDP
- * checksum of zero means "none" (RFC 768). */
+ * checksum of zero means "none" (RFC 768).
+ *
+ * Order: MAC, VLAN, ethertype, IPv4 address and protocol (too short to hold them: FOREIGN);
+ * IP_MALFORMED, IP_CHECKSUM, IP_FRAGMENT; port (UDP header too short to hold it: UDP_MALFORMED);
+ * UDP_MALFORMED unless the UDP length is exactly what the IPv4 packet holds; UDP_CHECKSUM. An echo
+ * request whose IPv4 header is malformed, wrong in checksum or a fragment is FOREIGN.
+ *
+ * With iface->rx_checksum the flags GOOD and NONE ("verified, not by the bytes in the packet") are
+ * trusted and BAD refuses; UNKNOWN is checked here. */
 enum atr_net_class atr_net_classify(const struct rte_mbuf *mbuf, const struct atr_iface *iface,
 				    const struct atr_groups *groups, uint16_t udp_port,
 				    struct atr_net_datagram *datagram);

@@ -40,21 +40,25 @@ struct atr_quarantine_item {
 _Static_assert(sizeof(struct atr_quarantine_item) % 4 == 0, "ring elements are words");
 
 struct atr_quarantine_params {
-	const char *directory;	  /* made if missing, mode 0750 */
-	uint64_t file_bytes;	  /* a file is closed before it grows beyond */
+	const char *directory;	  /* made if missing, mode 0750; up to 127 bytes, parent exists */
+	uint64_t file_bytes;	  /* a file is closed before it grows beyond; at least 16384 */
 	unsigned int files;	  /* kept of each kind; the oldest is deleted */
-	uint64_t packets_per_second; /* written at most; more are dropped and counted */
+	uint64_t packets_per_second; /* written at most, with bursts of one second's worth; more are
+				      * dropped and counted; 1..10^9 */
 	unsigned int producers;	  /* shards + 1 (control) */
 	unsigned int ring_size;	  /* items a producer; a power of two */
 };
 
 struct atr_quarantine;
 
-/* Opens the files and starts the writer thread. NULL with a sentence in error. */
+/* Opens quarantine-NNNNNN.pcapng and audit-NNNNNN.jsonl, numbered after the highest in the
+ * directory, and starts the writer thread. Files of other names are never touched. What waits is
+ * flushed when the rings are empty, and at least every second. A failed write leaves no partial
+ * record. NULL with a sentence in error. Control lcore. */
 struct atr_quarantine *atr_quarantine_start(const struct atr_quarantine_params *params, char *error,
 					    size_t size);
 
-/* Drains the rings, closes the files, joins the thread. */
+/* Drains the rings, closes the files, joins the thread. Producers have stopped. NULL is allowed. */
 void atr_quarantine_stop(struct atr_quarantine *quarantine);
 
 /* Puts an item on a producer's ring (0..producers-1; each used by one lcore). False if it is full:
@@ -69,7 +73,7 @@ struct atr_quarantine_stats {
 	uint64_t dropped_disk;	/* write failed */
 	uint64_t bytes;		/* on disk now */
 	bool disk_stopped;	/* writing stopped because the disk is full; tried again every 10 s */
-	char pcapng[256];	/* file being written */
+	char pcapng[256];	/* path of the file being written */
 	char audit[256];
 };
 /* Any thread. */
