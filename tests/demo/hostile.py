@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The hostile traffic of the demo: datagrams that must all be refused, made by the independent
+implementation of the wire formats with keys that anybody can make."""
+import json
+import time
+
+import atrwire as wire
+
+EACH = 15  # datagrams of every kind
+
+
+def payload_of(line):
+    """The payload's members of one line of `atrctl sub --json`, frame or envelope."""
+    for name in 'payload', 'fields':
+        if isinstance(line.get(name), dict):
+            return line[name]
+    envelope = line.get('envelope')
+    return envelope.get('payload', {}) if isinstance(envelope, dict) else {}
+
+
+def datagrams(plan, lines):
+    """Tampered, of unknown keys, malformed and not allowed, EACH of every kind."""
+    realm = int(plan['realm'], 16)
+    sources = plan['sources']
+    topics, types = plan['topics'], plan['types']
+    with open(lines, encoding='utf-8') as file:
+        events = [json.loads(next(file)) for _ in range(EACH)]
+    made = []
+    for number, event in enumerate(events):
+        source = next(s for s in sources if s['name'] == event['source'])
+        key = wire.Key(f'atr demo source {source["name"]}', source['keys'][0]['id'])
+        stranger = wire.Key('nobody that the plan knows', key.number)
+        topic = next(t for t in topics if t['name'] == event['topic'])
+        kind = next(t for t in types if t['name'] == event['type'])
+        value = wire.envelope_value(wire.uuid7(time.time_ns() // 10**6), event['source'],
+                                    event['topic'], event['type'], event['payload'],
+                                    time.time_ns())
+        good = wire.sign_envelope(value, realm, key)
+        made.append(tamper(value, realm, key))
+        made.append(wire.sign_envelope(value, realm, stranger))
+        made.append(good[:len(good) * (number + 1) // (EACH + 1)])
+        bare = wire.Event(topic['id'], kind['id'], bytes(24))
+        frame = wire.Frame(realm, source['id'], 999, 10**6 + number, [bare])
+        made += wire.seal([frame], stranger)
+        foreign = next(t for t in topics if t['name'] != event['topic'])
+        value['header']['topic'] = not_ours(plan, event) or foreign['name']
+        made.append(wire.sign_envelope(value, realm, key))
+        made += wire.seal([wire.Frame(realm ^ 1, source['id'], key, 10**6 + number, [bare])], key)
+        made.append(b'\0ATR' + bytes([number]) * (number + 1))
+        made.append(bytes([0x80 + number]) * 50)
+    return made
+
+
+def tamper(value, realm, key):
+    """The canonical envelope of one value under the signature of another."""
+    signature = json.loads(wire.sign_envelope(value, realm, key))['signature']
+    header = {**value['header'], 'timestamp': wire.timestamp(10**18)}
+    return wire.canonical({**value, 'header': header, 'signature': signature}).encode()
+
+
+def not_ours(plan, event):
+    """A topic that no rule opens to this event's source and type."""
+    role = next(s for s in plan['sources'] if s['name'] == event['source']).get('role')
+    for topic in plan['topics']:
+        if not any(event['type'] in rule['types'] and any(match(p, topic['name'])
+                                                          for p in rule['topics'])
+                   and (rule.get('any_source') or event['source'] in rule.get('sources', [])
+                        or role in rule.get('roles', []))
+                   for rule in plan['rules']):
+            return topic['name']
+    return None
+
+
+def match(pattern, name):
+    """Wildcards of topics: '*' one token, a final '>' one or more."""
+    wanted, got = pattern.split('.'), name.split('.')
+    for position, token in enumerate(wanted):
+        if token == '>' and position == len(wanted) - 1:
+            return len(got) > position
+        if position >= len(got) or token not in ('*', got[position]):
+            return False
+    return len(wanted) == len(got)

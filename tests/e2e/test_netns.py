@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# needs root: a namespace with interfaces of its own
+"""Real sockets against the appliance over veth, over a VLAN and over net_tap: ARP, ping, feeds to
+two subscribers and a multicast group, replies to envelopes."""
+import json
+import os
+import shutil
+import socket
+import tempfile
+import time
+
+import atrwire as wire
+import plan
+import provoke
+from atr_harness import (Appliance, Report, case, private_namespace, run, tmpfs, total, veth,
+                         wait_for)
+from lab import APPLIANCE_IP, OUR_IP, drain, exists, udp_socket
+
+EVENTS, FRAMES = 4, 64
+
+
+def exchange(atr, interface):
+    """Publishes over an ordinary socket and reads every feed over ordinary sockets."""
+    subscribers = {n: wire.Subscriber() for n in plan.FEEDS}
+    sockets = {n: udp_socket(OUR_IP, plan.FEED_PORT + n) for n in (0, 1)}
+    sockets[2] = udp_socket(OUR_IP, plan.FEED_PORT + 2, plan.GROUP)
+    publisher = udp_socket(OUR_IP, 0)
+    publisher.settimeout(3)
+    run('ping', '-c', '2', '-i', '0.2', '-W', '2', APPLIANCE_IP)
+    neighbour = run('ip', 'neigh', 'show', APPLIANCE_IP, 'dev', interface)
+    assert 'lladdr' in neighbour, neighbour
+    traffic = provoke.Traffic()
+    events = [traffic.event(payload=plan.reading(1, mag)) for mag in (1.0, 4.5, None, 6.4)]
+    frames = traffic.seal(*(traffic.frame('alpha', events) for _ in range(FRAMES)))
+    for frame in frames:
+        publisher.sendto(frame, (APPLIANCE_IP, plan.PORT))
+    envelope = traffic.envelope(type_name='reading', payload={'n': 1, 'mag': 5})
+    for expected in 'admitted', 'duplicate':
+        publisher.sendto(envelope, (APPLIANCE_IP, plan.PORT))
+        reply = json.loads(publisher.recv(65536))
+        assert reply['result'] == expected and reply['durability'] == 'none', reply
+        assert reply['id'] == json.loads(envelope)['header']['id']
+    publisher.sendto(b'{"header":', (APPLIANCE_IP, plan.PORT))
+    publisher.sendto(frames[0], (APPLIANCE_IP, plan.PORT))
+    books = atr.settled(FRAMES + 4)
+    assert books['datagrams']['admitted'] == FRAMES + 1, (books, atr.reasons())
+    assert books['datagrams']['duplicate'] == 2, books
+    assert set(atr.reasons()) == {'json_syntax'}, atr.reasons()
+    for number, one in sockets.items():
+        drain(one, subscribers[number], 1.5)
+        assert subscribers[number].gaps == 0, f'feed {number} lost {subscribers[number].gaps}'
+        assert subscribers[number].heartbeats > 0, f'feed {number} has no heartbeats'
+    counts = [len(subscribers[n].events) for n in plan.FEEDS]
+    assert counts == [FRAMES * EVENTS + 1, FRAMES * 2 + 1, FRAMES * EVENTS + 1], counts
+    atr.stop()
+    for number, one in sockets.items():
+        drain(one, subscribers[number], 0.3)
+        assert subscribers[number].ended, f'feed {number} has no end of session'
+        one.close()
+
+
+def appliance(work, vdev, address=f'{APPLIANCE_IP}/24', args=()):
+    return Appliance(plan.write(f'{work}/plan.json'), [vdev], ['--addr', f'0={address}', *args],
+                     work=work)
+
+
+class Folder:
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix='atr-e2e-')
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+@case
+def over_veth(_):
+    """Invariant: hosts reach the appliance with nothing but ARP, and each feed its subscribers."""
+    veth()
+    with Folder() as work, appliance(work, 'net_af_packet0,iface=veth0') as atr:
+        exchange(atr, 'veth1')
+    run('ip', 'link', 'del', 'veth1')
+
+
+@case
+def over_vlan(_):
+    """Invariant: with a VLAN, everything in and out is tagged, and untagged packets are foreign."""
+    veth(ip='10.78.0.2/24')
+    run('ip', 'link', 'add', 'link', 'veth1', 'name', 'veth1.77', 'type', 'vlan', 'id', '77')
+    run('ip', 'addr', 'add', f'{OUR_IP}/24', 'dev', 'veth1.77')
+    run('ip', 'link', 'set', 'veth1.77', 'up')
+    with Folder() as work, appliance(work, 'net_af_packet0,iface=veth0',
+                                     f'{APPLIANCE_IP}/24@77') as atr:
+        untagged = udp_socket('10.78.0.2', 0)
+        run('ip', 'neigh', 'add', '10.78.0.1', 'lladdr', 'ff:ff:ff:ff:ff:ff', 'dev', 'veth1',
+            check=False)
+        untagged.sendto(b'hello', ('10.78.0.1', plan.PORT))
+        exchange(atr, 'veth1.77')
+    run('ip', 'link', 'del', 'veth1')
+
+
+@case
+def over_tap(_):
+    """Invariant: net_tap serves as any other port."""
+    # The driver makes the device node's interface; the node itself comes with the system.
+    assert os.path.exists('/dev/net/tun'), 'no /dev/net/tun'
+    with Folder() as work, appliance(work, 'net_tap0,iface=atrtap0') as atr:
+        run('ip', 'addr', 'add', f'{OUR_IP}/24', 'dev', 'atrtap0')
+        run('ip', 'link', 'set', 'atrtap0', 'up')
+        exchange(atr, 'atrtap0')
+
+
+@case
+def slow_subscriber_costs_nobody(_):
+    """Invariant: a destination that is not there takes nothing away from another one."""
+    value = plan.document()
+    value['feeds'][0]['destinations'].insert(0, {'to': f'10.77.0.99:{plan.FEED_PORT}'})
+    veth()
+    with Folder() as work:
+        path = plan.write(f'{work}/plan.json', value)
+        with Appliance(path, ['net_af_packet0,iface=veth0'], ['--addr', f'0={APPLIANCE_IP}/24'],
+                       work=work) as atr:
+            listener = udp_socket(OUR_IP, plan.FEED_PORT)
+            publisher = udp_socket(OUR_IP, 0)
+            run('ping', '-c', '1', '-W', '2', APPLIANCE_IP)
+            wait_for('a heartbeat', lambda: listener.recv(65536), 5)
+            traffic = provoke.Traffic()
+            for _ in range(50):
+                publisher.sendto(traffic.datagram(), (APPLIANCE_IP, plan.PORT))
+            books = atr.settled(50)
+            assert total(books['datagrams']['admitted']) == 50, books
+            assert len(drain(listener, wire.Subscriber()).events) == 50
+    run('ip', 'link', 'del', 'veth1')
+
+
+@case
+def full_disk_under_quarantine(_):
+    """Invariant: a full disk stops the writing of quarantine, is reported, and costs no valid event;
+    what was written before is whole."""
+    veth()
+    with Folder() as work:
+        directory = tmpfs(f'{work}/small', 192 << 10)
+        path = plan.write(f'{work}/plan.json')
+        atr = Appliance(path, ['net_af_packet0,iface=veth0'], ['--addr', f'0={APPLIANCE_IP}/24'],
+                        work=work)
+        at = atr.command.index('--quarantine')
+        atr.command[at + 1] = atr.quarantine = f'{directory}/quarantine'
+        with atr:
+            publisher = udp_socket(OUR_IP, 0)
+            run('ping', '-c', '1', '-W', '2', APPLIANCE_IP)
+            traffic, sent = provoke.Traffic(), 0
+            for _ in range(60):
+                for _ in range(20):
+                    publisher.sendto(b'x' * 1000, (APPLIANCE_IP, plan.PORT))
+                publisher.sendto(traffic.datagram(), (APPLIANCE_IP, plan.PORT))
+                sent += 21
+                time.sleep(0.02)
+            books = atr.settled(sent)
+            assert books['datagrams']['admitted'] == 60, books
+            assert total(books['datagrams']['refused']) == 1200, books
+            status = atr.query('/atr/quarantine')
+            assert status['disk_stopped'] and status['dropped_disk'] > 0, status
+            assert 'disk' in atr.tail(100) or 'space' in atr.tail(100)
+            for line in atr.audit():
+                assert line
+        import glob
+        from packets import pcapng_comments
+        files = glob.glob(f'{atr.quarantine}/*.pcapng')
+        assert files and sum(len(pcapng_comments(name)) for name in files) > 10
+        run('umount', directory)
+    run('ip', 'link', 'del', 'veth1')
+
+
+def laboratory():
+    exists()
+    private_namespace()
+    assert socket.AF_INET
+
+
+if __name__ == '__main__':
+    Report.main(laboratory)
