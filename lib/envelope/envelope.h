@@ -6,6 +6,7 @@
 #ifndef ATR_ENVELOPE_H
 #define ATR_ENVELOPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ _Static_assert(sizeof(ATR_ENVELOPE_PREFIX) - 1 == ATR_ENVELOPE_PREFIX_SIZE, "pre
 
 /* A parsed envelope; pointers into the parser's memory. */
 struct atr_envelope {
+	bool has_uuid;    /* uuid is valid, also where parsing refused something else */
 	uint8_t uuid[16];              /* header.id */
 	uint64_t uuid_ms;              /* its Unix time in milliseconds */
 	uint64_t timestamp_ns;         /* header.timestamp */

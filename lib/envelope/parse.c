@@ -78,6 +78,18 @@ static uint64_t uuid_time(const uint8_t uuid[16])
 	return ms;
 }
 
+/* The id is wanted for the reply even if the envelope is refused for something else. */
+static void take_uuid(const struct atr_json *root, struct atr_envelope *envelope)
+{
+	const struct atr_json *header, *id = NULL;
+
+	header = root->type == ATR_JSON_OBJECT ? atr_json_member(root, "header") : NULL;
+	if (header && header->type == ATR_JSON_OBJECT)
+		id = atr_json_member(header, "id");
+	envelope->has_uuid = id && id->type == ATR_JSON_STRING &&
+			     atr_uuid7_parse(id->string, id->string_length, envelope->uuid) == 0;
+}
+
 uint8_t atr_envelope_parse(struct atr_json_parser *parser, const char *text, size_t length,
 			   struct atr_envelope *envelope)
 {
@@ -85,15 +97,17 @@ uint8_t atr_envelope_parse(struct atr_json_parser *parser, const char *text, siz
 	const struct atr_json *root, *signature;
 	uint8_t reason = atr_json_parse(parser, text, length, &root, NULL);
 
+	envelope->has_uuid = false;
 	if (reason != ATR_OK)
 		return reason;
+	take_uuid(root, envelope);
 	if (root->type != ATR_JSON_OBJECT ||
 	    !take_members(root, root_members, ROOT_COUNT, root_found) ||
 	    !take_members(root_found[ROOT_HEADER], header_members, HEAD_COUNT, found) ||
 	    !name_fits(found[HEAD_SOURCE]) || !name_fits(found[HEAD_TOPIC]) ||
 	    !name_fits(found[HEAD_TYPE]))
 		return ATR_REASON_ENVELOPE_MEMBER;
-	if (atr_uuid7_parse(found[HEAD_ID]->string, found[HEAD_ID]->string_length, envelope->uuid))
+	if (!envelope->has_uuid)
 		return ATR_REASON_ENVELOPE_ID;
 	if (atr_time_parse(found[HEAD_TIMESTAMP]->string, found[HEAD_TIMESTAMP]->string_length,
 			   &envelope->timestamp_ns))

@@ -34,8 +34,12 @@ struct atr_rate {
 	uint64_t burst;	     /* events */
 };
 
+/* One key signs one kind of thing. */
+enum atr_key_use { ATR_KEY_FRAMES, ATR_KEY_ENVELOPES };
+
 struct atr_key {
 	uint32_t id;
+	enum atr_key_use use;
 	uint8_t public_key[32];
 	uint64_t not_before_ns; /* Unix time; 0 if not given */
 	uint64_t not_after_ns;	/* UINT64_MAX if not given; valid while before <= now < after */

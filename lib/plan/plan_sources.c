@@ -52,9 +52,27 @@ static int load_public(struct plan_loader *l, const json_t *value, struct atr_so
 	return 0;
 }
 
+static int load_use(struct plan_loader *l, const json_t *value, struct atr_key *key)
+{
+	const char *text;
+	int ret = plan_read_string(l, value, "use", true, &text);
+
+	if (ret < 0)
+		return ret;
+	if (strcmp(text, "frames") == 0)
+		key->use = ATR_KEY_FRAMES;
+	else if (strcmp(text, "envelopes") == 0)
+		key->use = ATR_KEY_ENVELOPES;
+	else
+		return plan_fail_member(l, "use",
+					"must be \"frames\" or \"envelopes\"; one key signs one "
+					"kind of thing");
+	return 0;
+}
+
 static int load_key(struct plan_loader *l, const json_t *value, struct atr_source *source)
 {
-	static const char *const known[] = {"id", "public", "not_before", "not_after", NULL};
+	static const char *const known[] = {"id", "use", "public", "not_before", "not_after", NULL};
 	struct atr_key key = {.not_after_ns = UINT64_MAX};
 	uint64_t id = 0;
 	int ret = plan_members(l, value, known);
@@ -64,6 +82,8 @@ static int load_key(struct plan_loader *l, const json_t *value, struct atr_sourc
 	if (ret == 0 && atr_source_key(source, (uint32_t)id))
 		return plan_fail_member(l, "id", "another key of the source has this id");
 	key.id = (uint32_t)id;
+	if (ret == 0)
+		ret = load_use(l, value, &key);
 	if (ret == 0)
 		ret = load_public(l, value, source, &key);
 	if (ret == 0)

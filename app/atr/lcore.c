@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The loops: data lcores run their shards through the stage table, the control lcore serves them. */
+#include <errno.h>
+#include <stdio.h>
+
+#include <rte_cycles.h>
+#include <rte_lcore.h>
+
+#include "appliance.h"
+
+#define DRAIN_MS	2000 /* at most, for what is under way at shutdown */
+#define DRAIN_STEP_US	1000
+#define QUIET_READINGS	3 /* ledgers with nothing in flight, one after the other */
+#define IDLE_TURNS	64
+#define IDLE_SLEEP_US	20
+
+static int data_lcore_main(void *arg)
+{
+	struct data_lcore *lcore = arg;
+	uint32_t phase = RUN_SERVE;
+
+	for (unsigned int s = 0; s < lcore->shard_count; s++) {
+		rte_rcu_qsbr_thread_register(lcore->appliance->rcu, lcore->shard[s]->id);
+		rte_rcu_qsbr_thread_online(lcore->appliance->rcu, lcore->shard[s]->id);
+	}
+	while (phase != RUN_STOP) {
+		phase = __atomic_load_n(&lcore->appliance->phase, __ATOMIC_ACQUIRE);
+		for (unsigned int s = 0; s < lcore->shard_count; s++) {
+			lcore->shard[s]->stopping = phase != RUN_SERVE;
+			atr_shard_run(lcore->shard[s]);
+		}
+	}
+	for (unsigned int s = 0; s < lcore->shard_count; s++) {
+		atr_shard_finish(lcore->shard[s]);
+		rte_rcu_qsbr_thread_offline(lcore->appliance->rcu, lcore->shard[s]->id);
+		rte_rcu_qsbr_thread_unregister(lcore->appliance->rcu, lcore->shard[s]->id);
+	}
+	return 0;
+}
+
+static void control_turn(struct appliance *a, unsigned int *idle)
+{
+	if (atr_control_run(a->control) > 0) {
+		*idle = 0;
+		return;
+	}
+	if (++*idle >= IDLE_TURNS)
+		rte_delay_us_sleep(IDLE_SLEEP_US);
+}
+
+static uint64_t in_flight(const struct appliance *a)
+{
+	uint64_t n = 0;
+
+	for (unsigned int s = 0; s < a->shard_count; s++) {
+		n += a->shard[s]->node->book.datagrams.held;
+		n += rte_ring_count(a->bridge.verify[s]) + rte_ring_count(a->bridge.envelopes[s]);
+		n += rte_ring_count(a->bridge.down[s]);
+		for (unsigned int to = 0; to < a->shard_count; to++)
+			if (to != s)
+				n += rte_ring_count(a->bridge.handover[s][to]);
+	}
+	return n;
+}
+
+/* Lets what is under way finish, for a bounded time; in_flight is only a hint here, what is left
+ * over is refused by name. */
+static void drain(struct appliance *a)
+{
+	uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * DRAIN_MS;
+	uint64_t next = 0;
+	unsigned int idle = 0, quiet = 0;
+
+	__atomic_store_n(&a->phase, RUN_DRAIN, __ATOMIC_RELEASE);
+	while (quiet < QUIET_READINGS && rte_rdtsc() < deadline) {
+		control_turn(a, &idle);
+		if (rte_rdtsc() < next)
+			continue;
+		next = rte_rdtsc() + rte_get_tsc_hz() / 1000000 * DRAIN_STEP_US;
+		quiet = in_flight(a) == 0 ? quiet + 1 : 0;
+	}
+}
+
+int appliance_run(struct appliance *a, const volatile int *stop)
+{
+	unsigned int idle = 0;
+	int rc = 0;
+
+	for (unsigned int i = 0; i < a->lcore_count; i++) {
+		rc = rte_eal_remote_launch(data_lcore_main, &a->lcore[i], a->lcore[i].lcore_id);
+		if (rc < 0) {
+			fprintf(stderr, "atr: lcore %u cannot be launched\n", a->lcore[i].lcore_id);
+			break;
+		}
+	}
+	if (rc == 0) {
+		printf("atr: serving\n");
+		while (!*stop)
+			control_turn(a, &idle);
+		printf("atr: stopping\n");
+		drain(a);
+	}
+	__atomic_store_n(&a->phase, RUN_STOP, __ATOMIC_RELEASE);
+	for (unsigned int i = 0; i < a->lcore_count; i++)
+		rte_eal_wait_lcore(a->lcore[i].lcore_id);
+	atr_control_finish(a->control);
+	return rc;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+
+#define CACHE		  256 /* mbufs an lcore keeps */
+#define ETHERNET_OVERHEAD 26  /* header, two VLAN tags, FCS */
+#define MTU_DEFAULT	  1500
+#define OPEN_PACKETS	  (ATR_FEEDS_MAX + 256) /* feed packets under construction, replies */
+#define ROOTS_PER_SOURCE  4			/* one source may use a quarter of the roots */
+#define TREES		  1024
+#define NODES_PER_TREE	  1024
+#define REFUSED_ROOTS	  4096
+
+struct atr_auth_params memory_auth(const struct options *options)
+{
+	return (struct atr_auth_params){
+		.trees = TREES,
+		.nodes_per_tree = NODES_PER_TREE,
+		.pending_roots = options->roots,
+		.pending_per_source = options->roots / ROOTS_PER_SOURCE,
+		.refused_roots = REFUSED_ROOTS,
+		.hold_frames = options->hold,
+		.hold_per_source = options->hold / 2,
+	};
+}
+
+static unsigned int mtu_max(const struct appliance *a)
+{
+	unsigned int mtu = a->options.mtu ? a->options.mtu : MTU_DEFAULT;
+	uint16_t id, port_mtu;
+
+	if (!a->options.mtu)
+		RTE_ETH_FOREACH_DEV(id)
+			if (rte_eth_dev_get_mtu(id, &port_mtu) == 0)
+				mtu = RTE_MAX(mtu, (unsigned int)port_mtu);
+	return RTE_MIN(mtu, 9000u);
+}
+
+static unsigned int data_room(const struct appliance *a)
+{
+	unsigned int room = mtu_max(a) + ETHERNET_OVERHEAD;
+
+	return RTE_PKTMBUF_HEADROOM + RTE_MAX(room, 2048u);
+}
+
+static unsigned int rx_mbufs(const struct appliance *a)
+{
+	unsigned int queues = rte_eth_dev_count_avail() * a->shard_count;
+	unsigned int per_shard = a->options.hold + 2 * MEMORY_QUEUE_FRAMES + MEMORY_QUARANTINE_RING +
+				 2 * ATR_ADMITS_MAX + ATR_BATCH_FRAMES;
+
+	return queues * 2 * MEMORY_DESCRIPTORS +
+	       a->shard_count * (per_shard + (a->shard_count - 1) * 1024) +
+	       (a->lcore_count + 1) * CACHE * 2;
+}
+
+static unsigned int tx_mbufs(const struct appliance *a)
+{
+	unsigned int queues = rte_eth_dev_count_avail() * a->shard_count;
+
+	return queues * (MEMORY_DESCRIPTORS + ATR_TX_BURST) + a->shard_count * OPEN_PACKETS +
+	       (a->lcore_count + 1) * CACHE * 2;
+}
+
+static struct rte_mempool *pool(const char *name, unsigned int count, uint16_t private_size,
+				uint16_t room)
+{
+	return rte_pktmbuf_pool_create(name, count, CACHE, private_size, room, SOCKET_ID_ANY);
+}
+
+int memory_pools(struct appliance *a, char *error, size_t size)
+{
+	uint16_t room = (uint16_t)data_room(a);
+
+	a->rx_pool = pool("atr_rx", rx_mbufs(a), RTE_ALIGN(sizeof(struct atr_meta), 64), room);
+	a->payload_pool = pool("atr_payload", tx_mbufs(a), 0, room);
+	a->header_pool =
+		pool("atr_header", tx_mbufs(a), 0, RTE_PKTMBUF_HEADROOM + RTE_ALIGN(ATR_NET_HDR_MAX, 64));
+	if (a->rx_pool && a->payload_pool && a->header_pool)
+		return 0;
+	snprintf(error, size,
+		 "mbuf pools (%u and %u mbufs of %u bytes, %u of headers): %s; give EAL more memory "
+		 "(-m MIB or hugepages), or lower --hold or --shards",
+		 rx_mbufs(a), tx_mbufs(a), room, tx_mbufs(a), rte_strerror(rte_errno));
+	return -ENOMEM;
+}
+
+int memory_bridge(struct appliance *a, char *error, size_t size)
+{
+	/* verify holds every pending root, settled envelope and question for a high-water;
+	 * down every answer to these and as many packets to send. */
+	unsigned int answers = a->options.roots + ATR_ADMITS_MAX + 1024;
+	struct atr_bridge_sizes sizes = {
+		.verify = rte_align32pow2(answers + 1),
+		.envelopes = ATR_ADMITS_MAX,
+		.link = 256,
+		.down = rte_align32pow2(2 * answers),
+		.handover = 1024,
+	};
+
+	return atr_bridge_create(&a->bridge, a->shard_count, &sizes, SOCKET_ID_ANY, error, size);
+}
+
+static double mib(double bytes)
+{
+	return bytes / (1024 * 1024);
+}
+
+static void print_pool(const struct rte_mempool *pool, const char *formula)
+{
+	double bytes = (double)pool->size *
+		       (pool->elt_size + pool->header_size + pool->trailer_size);
+
+	printf("  %-12s %8.1f MiB  %u mbufs of %u bytes: %s\n", pool->name, mib(bytes), pool->size,
+	       pool->elt_size, formula);
+}
+
+static double window_bytes(const struct appliance *a)
+{
+	double bytes = 0;
+
+	for (uint32_t s = 0; a->plan && s < a->plan->source_slots; s++)
+		if (a->plan->sources[s].present)
+			bytes += (double)atr_window_footprint(a->plan->sources[s].window);
+	return bytes;
+}
+
+void memory_print(const struct appliance *a)
+{
+	struct atr_auth_params auth = memory_auth(&a->options);
+
+	printf("memory\n");
+	print_pool(a->rx_pool, "queues x 2 x descriptors + shards x (hold + queues of frames + "
+			       "quarantine + envelopes) + caches");
+	print_pool(a->payload_pool,
+		   "queues x descriptors + shards x (feeds + replies) + caches");
+	print_pool(a->header_pool, "as payload: one a destination");
+	printf("  %-12s %8.1f MiB  shards x (%u trees x %u nodes, %u roots, hold %u)\n",
+	       "authenticate", mib((double)a->shard_count * (double)atr_auth_footprint(&auth)),
+	       auth.trees, auth.nodes_per_tree, auth.pending_roots, auth.hold_frames);
+	printf("  %-12s %8.1f MiB  sum of the sources' windows\n", "dedup", mib(window_bytes(a)));
+	printf("  %-12s %8.1f MiB  shards x batch of %u frames\n", "batch",
+	       mib((double)a->shard_count * (double)sizeof(struct atr_batch)), ATR_BATCH_FRAMES);
+}

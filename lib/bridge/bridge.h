@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tier 2: the rings between shards and the control lcore, and between shards.
+ *
+ * A message is 16 bytes and carries a pointer, never a copy of a packet. All rings are single
+ * producer, single consumer. Upward there are three per shard, so that a flood of one kind cannot
+ * delay another: `verify` (root requests, reservations, what became of envelopes), `envelopes` and
+ * `link` (ARP, ICMP). Downward there is one per shard. `handover[a][b]` carries frames from shard a
+ * to the shard b that owns their source.
+ *
+ * Layer 1: DPDK's ring. send and receive are hot path.
+ */
+#ifndef ATR_BRIDGE_H
+#define ATR_BRIDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+enum atr_msg_kind {
+	/* shard to control lcore */
+	ATR_MSG_ROOT = 1, /* struct atr_root_request: verify this head */
+	ATR_MSG_RESERVE,  /* struct atr_reserve: raise the durable high-water of a source */
+	ATR_MSG_SETTLED,  /* mbuf: what the shard made of an admitted envelope */
+	ATR_MSG_ENVELOPE, /* mbuf: judge this envelope */
+	ATR_MSG_LINK,	  /* mbuf: ARP or ICMP for us */
+	/* control lcore to shard */
+	ATR_MSG_VERDICT, /* struct atr_root_request, answered */
+	ATR_MSG_ADMIT,	 /* mbuf: an envelope that passed its gates; log and publish it */
+	ATR_MSG_SEND,	 /* mbuf with headers: transmit on port arg */
+	/* shard to shard */
+	ATR_MSG_FRAME /* mbuf: a frame of a source that you own */
+};
+
+struct atr_msg {
+	uint16_t kind;
+	uint16_t epoch; /* of the sender's ledger node */
+	uint32_t arg;
+	void *ptr;
+};
+_Static_assert(sizeof(struct atr_msg) == 16, "a message is 16 bytes");
+
+/* Private area of every mbuf in the appliance's pools: what is known about a received datagram.
+ * Written by the lcore that holds the mbuf. */
+struct atr_meta {
+	uint64_t rx_ns;	     /* Unix time of reception */
+	uint64_t generation; /* plan that judged an envelope */
+	uint64_t feeds;	     /* envelope: feeds it goes to */
+	uint64_t timestamp_ns; /* envelope: header.timestamp */
+	uint64_t position;   /* envelope: log index once logged */
+	uint32_t src_ip;     /* host byte order */
+	uint32_t source, topic, type; /* envelope: ids */
+	uint32_t identity;   /* envelope: its entry in the control lcore's identity memory */
+	uint16_t src_port, port_id;
+	uint16_t offset, length; /* UDP payload in the mbuf */
+	uint16_t events;	 /* counted as received with this datagram; 0 before parse */
+	uint8_t reason;		 /* verdict of the last judge */
+	uint8_t origin;		 /* enum atr_origin */
+	uint32_t dst_ip;
+	uint8_t uuid[16]; /* envelope: header.id */
+};
+
+/* Where a batch's mbuf came from: only what comes from a port is counted as received. */
+enum atr_origin { ATR_ORIGIN_PORT, ATR_ORIGIN_HOLD, ATR_ORIGIN_HANDOVER };
+
+static inline struct atr_meta *atr_meta(struct rte_mbuf *mbuf)
+{
+	return (struct atr_meta *)rte_mbuf_to_priv(mbuf);
+}
+
+#define ATR_SHARDS_MAX 64
+
+struct atr_bridge {
+	unsigned int shards;
+	struct rte_ring *verify[ATR_SHARDS_MAX];
+	struct rte_ring *envelopes[ATR_SHARDS_MAX];
+	struct rte_ring *link[ATR_SHARDS_MAX];
+	struct rte_ring *down[ATR_SHARDS_MAX];
+	struct rte_ring *handover[ATR_SHARDS_MAX][ATR_SHARDS_MAX]; /* [from][to] */
+};
+
+struct atr_bridge_sizes {
+	unsigned int verify, envelopes, link, down, handover; /* messages; powers of two */
+};
+
+/* Creates all rings on a NUMA socket. Negative errno with a sentence in error. Control lcore. */
+int atr_bridge_create(struct atr_bridge *bridge, unsigned int shards,
+		      const struct atr_bridge_sizes *sizes, int socket, char *error, size_t size);
+void atr_bridge_free(struct atr_bridge *bridge);
+
+/* Puts one message on a ring of which the caller is the producer. False if it is full. */
+static inline bool atr_send(struct rte_ring *ring, uint16_t kind, uint16_t epoch, uint32_t arg,
+			    void *ptr)
+{
+	struct atr_msg msg = {.kind = kind, .epoch = epoch, .arg = arg, .ptr = ptr};
+
+	return rte_ring_sp_enqueue_elem(ring, &msg, sizeof(msg)) == 0;
+}
+
+/* Takes up to max messages off a ring of which the caller is the consumer. */
+static inline unsigned int atr_receive(struct rte_ring *ring, struct atr_msg *msgs,
+				       unsigned int max)
+{
+	return rte_ring_sc_dequeue_burst_elem(ring, msgs, sizeof(*msgs), max, NULL);
+}
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+#include <rte_rcu_qsbr.h>
+
+#define VERIFY_PER_TURN	  8 /* of each kind and shard, so that no shard waits for another */
+#define ENVELOPE_PER_TURN 8
+#define LINK_PER_TURN	  8
+#define CLOCK_PER_SECOND  100
+
+struct atr_control *atr_control_create(const struct atr_control_config *config, char *error,
+				       size_t size)
+{
+	struct atr_control *c =
+		rte_zmalloc_socket("atr_control", sizeof(*c), RTE_CACHE_LINE_SIZE, config->socket);
+
+	if (c) {
+		c->bridge = config->bridge;
+		c->ledger = config->ledger;
+		c->quarantine = config->quarantine;
+		c->state = config->state;
+		c->clock = config->clock;
+		c->neighbours = config->neighbours;
+		c->ifaces = config->ifaces;
+		c->iface_count = config->iface_count;
+		c->payloads = config->payloads;
+		c->rcu = config->rcu;
+		c->program_slot = config->program_slot;
+		c->uuid_floor_ms = atr_state_get(config->state, ATR_STATE_UUID, 0);
+		c->uuid_reserved_ms = c->uuid_floor_ms;
+		c->uuid_highest_ms = c->uuid_floor_ms;
+		c->node = rte_zmalloc_socket("atr_node", sizeof(*c->node), RTE_CACHE_LINE_SIZE,
+					     config->socket);
+		c->parser = atr_json_parser_create();
+	}
+	if (!c || !c->node || !c->parser) {
+		snprintf(error, size, "control: out of memory; give EAL more (-m or hugepages)");
+		atr_control_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void atr_control_free(struct atr_control *control)
+{
+	if (!control)
+		return;
+	atr_identity_free(control->identity);
+	atr_json_parser_destroy(control->parser);
+	rte_free(control->node);
+	rte_free(control);
+}
+
+int atr_control_publish(struct atr_control *control, struct atr_program *program,
+			uint32_t identities, char *error, size_t size)
+{
+	struct atr_program *old = *control->program_slot;
+
+	if (program->plan && !control->identity) {
+		control->identity = atr_identity_create(
+			identities, program->plan->uuid_past_ms + program->plan->uuid_future_ms,
+			SOCKET_ID_ANY);
+		if (!control->identity) {
+			snprintf(error, size,
+				 "control: no memory to remember %u envelopes; lower --identities",
+				 identities);
+			return -ENOMEM;
+		}
+	}
+	__atomic_store_n(control->program_slot, program, __ATOMIC_RELEASE);
+	rte_rcu_qsbr_synchronize(control->rcu, RTE_QSBR_THRID_INVALID);
+	atr_program_free(old);
+	return 0;
+}
+
+void atr_control_down(struct atr_control *control, uint32_t shard, uint16_t kind, uint32_t arg,
+		      void *ptr)
+{
+	while (!atr_send(control->bridge->down[shard], kind, (uint16_t)control->node->epoch, arg,
+			 ptr))
+		rte_pause();
+}
+
+void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint8_t reason,
+			bool count)
+{
+	const struct atr_meta *meta = atr_meta(mbuf);
+	struct atr_quarantine_item item = {
+		.mbuf = mbuf,
+		.time_ns = meta->rx_ns,
+		.generation = (*control->program_slot)->generation,
+		.offset = meta->offset,
+		.length = meta->length,
+		.events = 1,
+		.reason = reason,
+		.shard = (uint8_t)control->bridge->shards,
+		.is_envelope = 1,
+	};
+
+	if (count) {
+		control->node->book.datagrams.refused[reason]++;
+		control->node->book.events.refused[reason]++;
+	}
+	if (!atr_quarantine_put(control->quarantine, control->bridge->shards, &item))
+		rte_pktmbuf_free(mbuf);
+}
+
+/* Drops what a stopped shard will never take. */
+static unsigned int verify_ring(struct atr_control *control, unsigned int shard)
+{
+	struct atr_msg msg[VERIFY_PER_TURN];
+	struct atr_reserve *reserve[VERIFY_PER_TURN];
+	unsigned int n = atr_receive(control->bridge->verify[shard], msg, VERIFY_PER_TURN);
+	unsigned int reserves = 0;
+
+	if (n > 0)
+		atr_ledger_meet(control->ledger, control->node, msg[n - 1].epoch);
+	for (unsigned int i = 0; i < n; i++) {
+		switch (msg[i].kind) {
+		case ATR_MSG_ROOT: atr_control_root(control, msg[i].ptr); break;
+		case ATR_MSG_SETTLED: atr_control_settled(control, msg[i].ptr, shard); break;
+		case ATR_MSG_RESERVE: reserve[reserves++] = msg[i].ptr; break;
+		}
+	}
+	if (reserves > 0)
+		atr_control_reserve(control, reserve, reserves);
+	return n;
+}
+
+static unsigned int envelope_ring(struct atr_control *control, unsigned int shard)
+{
+	struct atr_msg msg[ENVELOPE_PER_TURN];
+	unsigned int n = atr_receive(control->bridge->envelopes[shard], msg, ENVELOPE_PER_TURN);
+
+	if (n > 0)
+		atr_ledger_meet(control->ledger, control->node, msg[n - 1].epoch);
+	for (unsigned int i = 0; i < n; i++)
+		atr_control_envelope(control, msg[i].ptr, shard);
+	return n;
+}
+
+static unsigned int link_ring(struct atr_control *control, unsigned int shard)
+{
+	struct atr_msg msg[LINK_PER_TURN];
+	unsigned int n = atr_receive(control->bridge->link[shard], msg, LINK_PER_TURN);
+
+	for (unsigned int i = 0; i < n; i++)
+		atr_control_link(control, msg[i].ptr, shard);
+	return n;
+}
+
+/* Corrects the data lcores' clock and forgets identities that have left the window. */
+static void keep_time(struct atr_control *control, uint64_t tsc)
+{
+	const struct atr_plan *plan = (*control->program_slot)->plan;
+	struct timespec now;
+	uint64_t now_ms;
+
+	control->clock_tsc = tsc + rte_get_tsc_hz() / CLOCK_PER_SECOND;
+	clock_gettime(CLOCK_REALTIME, &now);
+	atr_clock_set(control->clock, rte_rdtsc(), rte_get_tsc_hz(), &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	if (control->identity && plan && now_ms > plan->uuid_past_ms)
+		atr_identity_expire(control->identity, now_ms - plan->uuid_past_ms);
+}
+
+static void retry_reserve(struct atr_control *control, uint64_t tsc)
+{
+	struct atr_reserve *again[RTE_DIM(control->unsaved)];
+	unsigned int n = control->unsaved_count;
+
+	if (n == 0 || tsc < control->retry_tsc)
+		return;
+	memcpy(again, control->unsaved, n * sizeof(again[0]));
+	control->unsaved_count = 0;
+	atr_control_reserve(control, again, n);
+}
+
+unsigned int atr_control_run(struct atr_control *control)
+{
+	uint64_t tsc = rte_rdtsc();
+	unsigned int done = 0;
+
+	atr_ledger_poll(control->ledger, control->node);
+	if (tsc >= control->clock_tsc)
+		keep_time(control, tsc);
+	for (unsigned int s = 0; s < control->bridge->shards; s++) {
+		done += verify_ring(control, s);
+		done += envelope_ring(control, s);
+		done += link_ring(control, s);
+	}
+	done += atr_control_resolve(control);
+	retry_reserve(control, tsc);
+	control->stats.turns++;
+	control->stats.idle_turns += done == 0;
+	return done;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tier 1: the control lcore. Verifies roots, judges envelopes, reserves high-waters, answers ARP,
+ * ping and producers, resolves next hops, keeps the clock, publishes programs.
+ *
+ * Layer 8. All functions are called by the control lcore (the EAL main lcore); the statistics may
+ * be read by telemetry.
+ */
+#ifndef ATR_CONTROL_H
+#define ATR_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../bridge/bridge.h"
+#include "../clock/clock.h"
+#include "../envelope/envelope.h"
+#include "../identity/identity.h"
+#include "../ledger/ledger.h"
+#include "../program/program.h"
+#include "../quarantine/quarantine.h"
+#include "../state/state.h"
+#include "../auth/auth.h"
+
+#define ATR_ADMITS_MAX 1024 /* envelopes on their way to be logged, per shard */
+
+struct atr_control_stats {
+	uint64_t roots_verified, roots_refused;
+	uint64_t envelopes; /* judged */
+	uint64_t verify_cycles, envelope_cycles; /* TSC, of the two above */
+	uint64_t replies, replies_dropped;
+	uint64_t replies_withheld; /* would have been larger than the request */
+	uint64_t reservations, reserve_failures;
+	uint64_t arp_sent, link_answered;
+	uint64_t turns, idle_turns;
+};
+
+struct atr_control {
+	/* Read-only after creation. */
+	struct atr_bridge *bridge;
+	struct atr_ledger *ledger;
+	struct atr_ledger_node *node;
+	struct atr_quarantine *quarantine;
+	struct atr_state *state;
+	struct atr_clock *clock;
+	struct atr_neighbours *neighbours;
+	const struct atr_iface *ifaces;
+	unsigned int iface_count;
+	struct rte_mempool *payloads;
+	struct rte_rcu_qsbr *rcu;
+	struct atr_program **program_slot;
+
+	/* Running state. */
+	struct atr_identity *identity; /* NULL while no plan is in force */
+	struct atr_json_parser *parser;
+	uint64_t uuid_floor_ms;	   /* ids at or below may have been applied before this start */
+	uint64_t uuid_reserved_ms; /* ids up to here are durably reserved */
+	uint64_t uuid_highest_ms;  /* admitted */
+	uint32_t admits[ATR_SHARDS_MAX]; /* under way to each shard */
+	struct atr_reserve *unsaved[64]; /* reservations whose sync failed, tried again */
+	unsigned int unsaved_count;
+	uint64_t retry_tsc, clock_tsc;
+	uint32_t next_shard;
+	bool stopping; /* envelopes are refused with SHUTDOWN */
+
+	struct atr_control_stats stats __rte_cache_aligned;
+};
+
+struct atr_control_config {
+	struct atr_bridge *bridge;
+	struct atr_ledger *ledger;
+	struct atr_quarantine *quarantine;
+	struct atr_state *state;
+	struct atr_clock *clock;
+	struct atr_neighbours *neighbours;
+	const struct atr_iface *ifaces;
+	unsigned int iface_count;
+	struct rte_mempool *payloads;
+	struct rte_rcu_qsbr *rcu;
+	struct atr_program **program_slot;
+	int socket;
+};
+
+/* NULL with one sentence in error. */
+struct atr_control *atr_control_create(const struct atr_control_config *config, char *error,
+				       size_t size);
+void atr_control_free(struct atr_control *control);
+
+/* Puts program in force: shards see it from their next batch. Returns after every shard has left
+ * the one before, which is freed (its plan is the caller's). -ENOMEM with a sentence in error.
+ * identities: capacity of the envelope memory. Before shards run, waits for nobody. */
+int atr_control_publish(struct atr_control *control, struct atr_program *program,
+			uint32_t identities, char *error, size_t size);
+
+/* One turn: a bounded amount of every kind of work. Returns how much was done; 0 when idle. */
+unsigned int atr_control_run(struct atr_control *control);
+
+/* After the shards have stopped: takes everything off the rings (SHUTDOWN where it must be judged)
+ * and makes exact high-waters durable, so that a clean stop costs no producer a sequence. */
+void atr_control_finish(struct atr_control *control);
+
+/* --- One kind of work each; called by atr_control_run --- */
+
+/* Verifies the head of a root request and sends the verdict back. */
+void atr_control_root(struct atr_control *control, struct atr_root_request *request);
+
+/* Raises the durable high-waters of count sources with one sync. */
+void atr_control_reserve(struct atr_control *control, struct atr_reserve *const *reserve,
+			 unsigned int count);
+
+/* Judges an envelope: gates 1-4 and identity, then on to its shard, or to quarantine. */
+void atr_control_envelope(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard);
+
+/* A shard has logged or shed an admitted envelope. */
+void atr_control_settled(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard);
+
+/* ARP or ICMP from a port. */
+void atr_control_link(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard);
+
+/* ARP requests that are due. Returns how many were sent. */
+unsigned int atr_control_resolve(struct atr_control *control);
+
+/* What a reply says. */
+struct atr_reply {
+	const uint8_t *uuid; /* NULL: unknown */
+	uint8_t reason;	     /* ATR_OK, ATR_DUPLICATE or a refusal */
+	uint32_t shard;
+	uint64_t position;
+};
+
+/* Answers the datagram in request with a JSON reply, unless that would be larger than it. */
+void atr_control_reply(struct atr_control *control, const struct rte_mbuf *request, uint32_t shard,
+		       const struct atr_reply *reply);
+
+/* Sends a message down to a shard, waiting for room (shards always drain their ring). */
+void atr_control_down(struct atr_control *control, uint32_t shard, uint16_t kind, uint32_t arg,
+		      void *ptr);
+
+/* Counts and quarantines an envelope refused by the control lcore; consumes the mbuf. */
+void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint8_t reason,
+			bool count);
+
+#endif

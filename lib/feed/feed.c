@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "feed.h"
+
+#include <string.h>
+
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+
+void atr_tx_flush(struct atr_tx_queue *tx)
+{
+	uint16_t ready, sent;
+
+	if (tx->count == 0)
+		return;
+	ready = rte_eth_tx_prepare(tx->port_id, tx->queue_id, tx->mbuf, tx->count);
+	if (unlikely(ready == 0)) {
+		/* The driver refuses the first packet for good: it must not block those behind. */
+		rte_pktmbuf_free(tx->mbuf[0]);
+		tx->dropped++;
+		tx->count--;
+		memmove(tx->mbuf, tx->mbuf + 1, tx->count * sizeof(tx->mbuf[0]));
+		return;
+	}
+	sent = rte_eth_tx_burst(tx->port_id, tx->queue_id, tx->mbuf, ready);
+	tx->sent += sent;
+	tx->count -= sent;
+	memmove(tx->mbuf, tx->mbuf + sent, tx->count * sizeof(tx->mbuf[0]));
+}
+
+void atr_tx_put(struct atr_tx_queue *tx, struct rte_mbuf *mbuf)
+{
+	if (tx->count == ATR_TX_BURST)
+		atr_tx_flush(tx);
+	if (unlikely(tx->count == ATR_TX_BURST)) {
+		rte_pktmbuf_free(mbuf);
+		tx->dropped++;
+		return;
+	}
+	tx->mbuf[tx->count++] = mbuf;
+}
+
+/* Headers for one destination before the shared payload: a segment of their own chained to it, or
+ * one mbuf with a copy. NULL when a pool is empty. Takes no reference that it does not return. */
+static struct rte_mbuf *address(struct atr_feeds *feeds, const struct atr_iface *iface,
+				struct rte_mbuf *payload)
+{
+	uint16_t hdr_size = atr_net_hdr_size(iface);
+	struct rte_mbuf *m;
+
+	if (iface->tx_multi_seg) {
+		m = rte_pktmbuf_alloc(feeds->headers);
+		if (unlikely(!m))
+			return NULL;
+		m->data_len = hdr_size;
+		m->pkt_len = hdr_size + payload->pkt_len;
+		m->nb_segs = 2;
+		rte_mbuf_refcnt_update(payload, 1);
+		m->next = payload;
+		return m;
+	}
+	m = rte_pktmbuf_alloc(feeds->payloads);
+	if (unlikely(!m))
+		return NULL;
+	m->data_len = hdr_size + payload->data_len;
+	m->pkt_len = m->data_len;
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, hdr_size), rte_pktmbuf_mtod(payload, uint8_t *),
+	       payload->data_len);
+	return m;
+}
+
+/* Sends payload (a complete MoldUDP64 packet; the reference is consumed) to all destinations. */
+static void fan_out(struct atr_feeds *feeds, struct atr_feed_out *out,
+		    const struct atr_feed_routes *routes, struct rte_mbuf *payload, uint64_t now_tsc)
+{
+	uint32_t sum = rte_raw_cksum(rte_pktmbuf_mtod(payload, void *), payload->data_len);
+
+	for (unsigned int d = 0; d < routes->count; d++) {
+		const struct atr_route *route = &routes->route[d];
+		const struct atr_iface *iface = &feeds->ifaces[route->iface];
+		struct atr_flow flow = route->flow;
+		struct rte_mbuf *m;
+
+		if (!atr_neighbour_mac(feeds->neighbours, route->neighbour, &flow.dst_mac)) {
+			out->stats.no_neighbour++;
+			continue;
+		}
+		m = address(feeds, iface, payload);
+		if (unlikely(!m)) {
+			out->stats.no_mbuf++;
+			continue;
+		}
+		atr_net_udp_headers(m, iface, &flow, payload->data_len, sum);
+		atr_tx_put(&feeds->tx[route->iface], m);
+		out->stats.sent++;
+	}
+	out->sent_tsc = now_tsc;
+	rte_pktmbuf_free(payload);
+}
+
+static void flush(struct atr_feeds *feeds, struct atr_feed_out *out,
+		  const struct atr_feed_routes *routes, uint64_t now_tsc)
+{
+	struct rte_mbuf *m = out->open;
+
+	atr_mold_hdr_write(rte_pktmbuf_mtod(m, uint8_t *), out->session,
+			   out->next_sequence - out->open_count, out->open_count);
+	out->open = NULL;
+	out->open_count = 0;
+	out->stats.packets++;
+	fan_out(feeds, out, routes, m, now_tsc);
+}
+
+static bool open_packet(struct atr_feeds *feeds, struct atr_feed_out *out, uint64_t now_tsc)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(feeds->payloads);
+
+	if (unlikely(!m))
+		return false;
+	m->data_len = ATR_MOLD_HDR_SIZE;
+	m->pkt_len = ATR_MOLD_HDR_SIZE;
+	out->open = m;
+	out->opened_tsc = now_tsc;
+	return true;
+}
+
+static void append(struct rte_mbuf *m, const struct atr_message *message)
+{
+	uint8_t *p = rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len);
+	uint16_t length = (uint16_t)(8 + ATR_PACKET_SIZE + message->payload_length);
+
+	p[0] = (uint8_t)(length >> 8);
+	p[1] = (uint8_t)length;
+	memcpy(p + ATR_MOLD_LENGTH_SIZE, &message->sequence, 8);
+	memcpy(p + ATR_MOLD_LENGTH_SIZE + 8, message->packet, ATR_PACKET_SIZE);
+	if (message->payload_length > 0)
+		memcpy(p + ATR_MOLD_BLOCK_SIZE(0), message->payload, message->payload_length);
+	m->data_len += ATR_MOLD_LENGTH_SIZE + length;
+	m->pkt_len = m->data_len;
+}
+
+static void publish(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
+		    const struct atr_message *message, uint64_t now_tsc)
+{
+	struct atr_feed_out *out = &feeds->feed[id];
+	const struct atr_feed_routes *routes = &program->routes[id];
+	uint32_t need = ATR_MOLD_BLOCK_SIZE(message->payload_length);
+
+	if (out->open && out->open->data_len + need > feeds->datagram_max)
+		flush(feeds, out, routes, now_tsc);
+	/* The message keeps its number even if no memory is left for it: subscribers see a gap. */
+	out->next_sequence++;
+	out->stats.messages++;
+	if (!out->open && !open_packet(feeds, out, now_tsc)) {
+		out->stats.no_mbuf++;
+		return;
+	}
+	append(out->open, message);
+	out->open_count++;
+}
+
+void atr_feeds_publish(struct atr_feeds *feeds, const struct atr_program *program, uint64_t set,
+		       const struct atr_message *message, uint64_t now_tsc)
+{
+	while (set) {
+		publish(feeds, program, (unsigned int)__builtin_ctzll(set), message, now_tsc);
+		set &= set - 1;
+	}
+}
+
+/* A packet without messages: count 0 is a heartbeat, ATR_MOLD_COUNT_END the end of the session. */
+static void send_empty(struct atr_feeds *feeds, struct atr_feed_out *out,
+		       const struct atr_feed_routes *routes, uint16_t count, uint64_t now_tsc)
+{
+	if (!open_packet(feeds, out, now_tsc)) {
+		out->stats.no_mbuf++;
+		return;
+	}
+	struct rte_mbuf *m = out->open;
+
+	out->open = NULL;
+	atr_mold_hdr_write(rte_pktmbuf_mtod(m, uint8_t *), out->session, out->next_sequence, count);
+	fan_out(feeds, out, routes, m, now_tsc);
+}
+
+void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc)
+{
+	const struct atr_plan *plan = program->plan;
+
+	for (uint32_t id = 0; plan && id < plan->feed_slots; id++) {
+		struct atr_feed_out *out = &feeds->feed[id];
+
+		if (!plan->feeds[id].present)
+			continue;
+		if (out->open) {
+			if (now_tsc - out->opened_tsc >= feeds->flush_tsc)
+				flush(feeds, out, &program->routes[id], now_tsc);
+		} else if (now_tsc - out->sent_tsc >= feeds->heartbeat_tsc) {
+			out->stats.heartbeats++;
+			send_empty(feeds, out, &program->routes[id], 0, now_tsc);
+		}
+	}
+}
+
+void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc)
+{
+	const struct atr_plan *plan = program->plan;
+
+	for (uint32_t id = 0; plan && id < plan->feed_slots; id++) {
+		struct atr_feed_out *out = &feeds->feed[id];
+
+		if (!plan->feeds[id].present)
+			continue;
+		if (out->open)
+			flush(feeds, out, &program->routes[id], now_tsc);
+		send_empty(feeds, out, &program->routes[id], ATR_MOLD_COUNT_END, now_tsc);
+	}
+}

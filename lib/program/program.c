@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "program.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+
+#include "../wire/moldudp64.h"
+
+#define IPV4_UDP_SIZE 28
+
+static struct atr_limit *limit_create(const struct atr_rate *rate, unsigned int share, int socket)
+{
+	/* A shard's share of a topic's rate is rounded up: never less than one event a second. */
+	struct rte_meter_srtcm_params params = {
+		.cir = (rate->per_second + share - 1) / share,
+		.cbs = (rate->burst + share - 1) / share,
+		.ebs = 0,
+	};
+	struct atr_limit *limit;
+
+	if (params.cbs == 0)
+		params.cbs = 1;
+	limit = rte_zmalloc_socket("atr_limit", sizeof(*limit), RTE_CACHE_LINE_SIZE, socket);
+	if (!limit || rte_meter_srtcm_profile_config(&limit->profile, &params) < 0 ||
+	    rte_meter_srtcm_config(&limit->meter, &limit->profile) < 0) {
+		rte_free(limit);
+		return NULL;
+	}
+	return limit;
+}
+
+static int source_state(struct atr_program *program, const struct atr_source *source,
+			const struct atr_machine *machine)
+{
+	struct atr_source_state *state = &program->source[source->id];
+	uint64_t start =
+		machine->state ? atr_state_get(machine->state, ATR_STATE_SOURCE, source->id) : 0;
+
+	state->window =
+		atr_window_create(source->window, source->max_ahead, start, machine->socket);
+	state->reserve = rte_zmalloc_socket("atr_reserve", sizeof(*state->reserve),
+					    RTE_CACHE_LINE_SIZE, machine->socket);
+	if (!state->window || !state->reserve)
+		return -ENOMEM;
+	state->reserve->source = source->id;
+	state->reserve->reserved = start;
+	if (source->rate.per_second > 0) {
+		state->limit = limit_create(&source->rate, 1, machine->socket);
+		if (!state->limit)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int topic_limits(struct atr_program *program, const struct atr_machine *machine)
+{
+	const struct atr_plan *plan = program->plan;
+
+	program->topic_limit = calloc((size_t)machine->shards * plan->topic_slots + 1,
+				      sizeof(*program->topic_limit));
+	if (!program->topic_limit)
+		return -ENOMEM;
+	for (uint32_t t = 0; t < plan->topic_slots; t++) {
+		if (!plan->topics[t].present || plan->topics[t].rate.per_second == 0)
+			continue;
+		for (unsigned int s = 0; s < machine->shards; s++) {
+			struct atr_limit *limit =
+				limit_create(&plan->topics[t].rate, machine->shards, machine->socket);
+
+			if (!limit)
+				return -ENOMEM;
+			program->topic_limit[(size_t)s * plan->topic_slots + t] = limit;
+		}
+	}
+	return 0;
+}
+
+/* The interface on whose subnet ip lies, else the first with a gateway; multicast leaves by the
+ * first. -1 if there is none. */
+static int iface_for(const struct atr_machine *machine, uint32_t ip)
+{
+	for (unsigned int i = 0; i < machine->iface_count; i++) {
+		const struct atr_iface *iface = &machine->ifaces[i];
+
+		if (iface->ip == 0)
+			continue;
+		if (atr_net_is_multicast(ip) || atr_next_hop(iface, ip) == ip)
+			return (int)i;
+	}
+	for (unsigned int i = 0; i < machine->iface_count; i++)
+		if (machine->ifaces[i].gateway)
+			return (int)i;
+	return -1;
+}
+
+static int route(struct atr_program *program, const struct atr_feed *feed, unsigned int d,
+		 const struct atr_machine *machine, char *error, size_t size)
+{
+	const struct atr_dest *dest = &feed->dests[d];
+	struct atr_route *r = &program->routes[feed->id].route[d];
+	int index = iface_for(machine, dest->ip);
+	const struct atr_iface *iface;
+
+	if (index < 0) {
+		snprintf(error, size,
+			 "feeds '%s' destinations[%u]: no port reaches %u.%u.%u.%u; add --addr "
+			 "PORT=IP/LENGTH on its subnet, or a gateway (gw=IP)",
+			 feed->name, d, dest->ip >> 24, dest->ip >> 16 & 255, dest->ip >> 8 & 255,
+			 dest->ip & 255);
+		return -EHOSTUNREACH;
+	}
+	iface = &machine->ifaces[index];
+	if (IPV4_UDP_SIZE + ATR_MOLD_HDR_SIZE + feed->max_block > iface->mtu) {
+		snprintf(error, size,
+			 "feeds '%s' destinations[%u]: its largest event makes a datagram of %u "
+			 "bytes, port %u has an MTU of %u; raise --mtu, or lower the type's size "
+			 "or ingress.envelope_bytes",
+			 feed->name, d, IPV4_UDP_SIZE + ATR_MOLD_HDR_SIZE + feed->max_block,
+			 iface->port_id, iface->mtu);
+		return -EMSGSIZE;
+	}
+	r->iface = (uint16_t)index;
+	r->neighbour =
+		atr_neighbour_add(machine->neighbours, iface, atr_next_hop(iface, dest->ip));
+	if (r->neighbour < 0) {
+		snprintf(error, size, "feeds '%s' destinations[%u]: neighbour table is full",
+			 feed->name, d);
+		return r->neighbour;
+	}
+	r->flow = (struct atr_flow){.dst_ip = dest->ip,
+				    .dst_port = dest->port,
+				    .src_port = machine->feed_src_port,
+				    .ttl = dest->ttl};
+	return 0;
+}
+
+static int build(struct atr_program *program, const struct atr_machine *machine, char *error,
+		 size_t size)
+{
+	const struct atr_plan *plan = program->plan;
+	int rc = 0;
+
+	snprintf(error, size, "program: out of memory for %u sources; lower their windows, or give "
+			      "EAL more memory (-m or hugepages)", plan->source_count);
+	program->udp_port = plan->udp_port;
+	program->groups = (struct atr_groups){.ip = plan->groups, .count = plan->group_count};
+	program->source = calloc(plan->source_slots + 1, sizeof(*program->source));
+	program->routes = calloc(plan->feed_slots + 1, sizeof(*program->routes));
+	if (!program->source || !program->routes)
+		return -ENOMEM;
+	for (uint32_t s = 0; rc == 0 && s < plan->source_slots; s++)
+		if (plan->sources[s].present)
+			rc = source_state(program, &plan->sources[s], machine);
+	if (rc == 0)
+		rc = topic_limits(program, machine);
+	for (uint32_t f = 0; rc == 0 && f < plan->feed_slots; f++) {
+		const struct atr_feed *feed = &plan->feeds[f];
+
+		if (!feed->present)
+			continue;
+		program->routes[f].count = feed->dest_count;
+		for (unsigned int d = 0; rc == 0 && d < feed->dest_count; d++)
+			rc = route(program, feed, d, machine, error, size);
+	}
+	return rc;
+}
+
+struct atr_program *atr_program_create(const struct atr_plan *plan, uint64_t generation,
+				       const struct atr_machine *machine, char *error, size_t size)
+{
+	struct atr_program *program = calloc(1, sizeof(*program));
+
+	if (!program) {
+		snprintf(error, size, "program: out of memory");
+		return NULL;
+	}
+	program->plan = plan;
+	program->generation = generation;
+	program->udp_port = ATR_UDP_PORT_DEFAULT;
+	if (plan && build(program, machine, error, size) < 0) {
+		atr_program_free(program);
+		return NULL;
+	}
+	return program;
+}
+
+void atr_program_free(struct atr_program *program)
+{
+	if (!program)
+		return;
+	if (program->plan && program->source) {
+		for (uint32_t s = 0; s < program->plan->source_slots; s++) {
+			if (program->source[s].window)
+				atr_window_free(program->source[s].window);
+			rte_free(program->source[s].reserve);
+			rte_free(program->source[s].limit);
+		}
+	}
+	free(program->source);
+	free(program->topic_limit);
+	free(program->routes);
+	free(program);
+}

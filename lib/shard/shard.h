@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A shard: everything that one run of the stage table works on. A data lcore runs one or more.
+ *
+ * Layer 6. Unless a comment says otherwise, fields are touched by the shard's lcore only.
+ */
+#ifndef ATR_SHARD_H
+#define ATR_SHARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "../auth/auth.h"
+#include "../bridge/bridge.h"
+#include "../clock/clock.h"
+#include "../dedup/dedup.h"
+#include "../feed/feed.h"
+#include "../hash/hash.h"
+#include "../ledger/ledger.h"
+#include "../program/program.h"
+#include "../quarantine/quarantine.h"
+#include "batch.h"
+
+#define ATR_STAGES_MAX 16
+
+/* What a stage has done. Writer: the shard's lcore; readers: telemetry, which may see values one
+ * batch old. */
+struct atr_stage_stats {
+	uint64_t calls;	 /* with at least one item */
+	uint64_t items;	 /* datagrams, frames or events: the stage table says which */
+	uint64_t cycles; /* TSC cycles of those calls */
+};
+
+struct atr_rx_stats {
+	uint64_t packets, bytes;
+	uint64_t polls, empty_polls;
+	uint64_t handed_over;	/* frames given to the owning shard */
+	uint64_t reply_dropped; /* answers that found a ring full */
+	uint64_t link_dropped;	/* ARP and ICMP that found a ring full */
+};
+
+/* First in, first out waiting place of mbufs. Bounded; memory from creation. */
+struct atr_queue {
+	struct rte_mbuf **slot;
+	uint64_t *since_tsc;
+	uint32_t mask, head, tail;
+};
+
+static inline uint32_t atr_queue_count(const struct atr_queue *queue)
+{
+	return queue->tail - queue->head;
+}
+static inline bool atr_queue_put(struct atr_queue *queue, struct rte_mbuf *mbuf, uint64_t now_tsc)
+{
+	if (atr_queue_count(queue) > queue->mask)
+		return false;
+	queue->since_tsc[queue->tail & queue->mask] = now_tsc;
+	queue->slot[queue->tail++ & queue->mask] = mbuf;
+	return true;
+}
+
+struct atr_shard {
+	/* Read-only after creation. */
+	unsigned int id;
+	unsigned int shards;
+	uint16_t rx_queue;
+	const struct atr_iface *ifaces;
+	unsigned int iface_count;
+	struct atr_bridge *bridge;
+	struct atr_ledger *ledger;
+	struct atr_quarantine *quarantine;
+	struct atr_tag_key tag_key;
+	struct atr_program *const *program_slot; /* published by the control lcore, RCU */
+	struct rte_rcu_qsbr *rcu; /* this shard is thread `id` of it */
+	const struct atr_clock *clock;
+	uint64_t reserve_timeout_tsc;
+
+	/* Owned objects. */
+	struct atr_ledger_node *node;
+	struct atr_hash *hash;
+	struct atr_auth *auth;
+	struct atr_queue deferred;  /* frames that overlap an earlier one of their batch */
+	struct atr_queue reserving; /* frames above their source's durable high-water */
+	struct atr_feeds *feeds;
+	struct atr_batch *batch;
+	const struct atr_program *program; /* of the current batch */
+
+	/* Running state. */
+	uint64_t log_index;	/* of the next leaf; per epoch while durability is `none` */
+	unsigned int next_handover; /* round robin */
+	bool stopping;		 /* no more RX; what is under way is finished */
+
+	struct atr_rx_stats rx __rte_cache_aligned;
+	struct atr_stage_stats stage[ATR_STAGES_MAX];
+} __rte_cache_aligned;
+
+struct atr_shard_config {
+	unsigned int id, shards;
+	int socket;
+	const struct atr_iface *ifaces;
+	unsigned int iface_count;
+	const struct atr_neighbours *neighbours;
+	struct atr_bridge *bridge;
+	struct atr_ledger *ledger;
+	struct atr_quarantine *quarantine;
+	struct atr_tag_key tag_key;
+	struct atr_program *const *program_slot;
+	struct rte_rcu_qsbr *rcu;
+	const struct atr_clock *clock;
+	struct rte_mempool *payloads, *headers;
+	struct atr_auth_params auth;
+	unsigned int queue_frames; /* of deferred and reserving each; a power of two */
+	uint32_t epoch;		   /* of the feed sessions */
+	unsigned int flush_us;
+	unsigned int simd_bits;
+};
+
+/* Creates a shard. NULL with one sentence in error. Control lcore, before the data lcore starts. */
+struct atr_shard *atr_shard_create(const struct atr_shard_config *config, char *error, size_t size);
+void atr_shard_free(struct atr_shard *shard);
+
+/* Memory that a shard with this configuration takes, in bytes, without windows. */
+size_t atr_shard_footprint(const struct atr_shard_config *config);
+
+#endif

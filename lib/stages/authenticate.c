@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 5, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root. Frames
+ * of unknown roots wait in the hold while the control lcore verifies the signature. */
+#include "stages.h"
+
+#define REQUESTS_MAX 32 /* root requests put on the bridge a turn */
+
+static uint8_t key_reason(const struct atr_plan *plan, const struct atr_source *source,
+			  const struct atr_frame_hdr *hdr, uint64_t now_ns)
+{
+	const struct atr_key *key;
+
+	if (hdr->realm != plan->realm)
+		return ATR_REASON_REALM;
+	key = atr_source_key(source, hdr->key);
+	if (!key || key->use != ATR_KEY_FRAMES)
+		return ATR_REASON_UNKNOWN_KEY;
+	if (now_ns < key->not_before_ns || now_ns >= key->not_after_ns)
+		return ATR_REASON_KEY_TIME;
+	return ATR_OK;
+}
+
+static void leaf_hashes(struct atr_shard *shard, struct atr_batch *batch)
+{
+	const uint8_t *data[ATR_BATCH_FRAMES];
+	uint32_t length[ATR_BATCH_FRAMES];
+	uint8_t digest[ATR_BATCH_FRAMES][ATR_HASH_SIZE];
+
+	for (unsigned int i = 0; i < batch->live_count; i++) {
+		const struct atr_frame *frame = &batch->frame[batch->live[i]];
+
+		data[i] = (const uint8_t *)frame->hdr;
+		length[i] = frame->leaf_size;
+	}
+	atr_hash_burst(shard->hash, data, length, digest, batch->live_count);
+	for (unsigned int i = 0; i < batch->live_count; i++) {
+		unsigned int f = batch->live[i];
+
+		memcpy(batch->leaf[f], digest[i], ATR_HASH_SIZE);
+		batch->tag[f] = atr_tag(&shard->tag_key, digest[i]);
+	}
+}
+
+static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
+{
+	struct rte_mbuf *m = batch->mbuf[f];
+	struct atr_meta *meta = atr_meta(m);
+	uint8_t result;
+
+	/* Released because its root was refused: the verdict is in the meta data. */
+	if (atr_reason_gate(meta->reason) == ATR_GATE_SIGNATURE) {
+		batch->reason[f] = meta->reason;
+		return;
+	}
+	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f], m);
+	if (result != ATR_AUTH_HELD) {
+		batch->reason[f] = result;
+		return;
+	}
+	shard->node->book.datagrams.held++;
+	shard->node->book.events.held += meta->events;
+	batch->mbuf[f] = NULL;
+}
+
+static void ask(struct atr_shard *shard)
+{
+	struct atr_root_request *request[REQUESTS_MAX];
+	unsigned int n = atr_auth_requests(shard->auth, request, REQUESTS_MAX);
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (atr_send(shard->bridge->verify[shard->id], ATR_MSG_ROOT,
+			     (uint16_t)shard->node->epoch, shard->id, request[i]))
+			continue;
+		atr_auth_unsent(shard->auth, &request[i], n - i);
+		return;
+	}
+}
+
+unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *batch)
+{
+	const struct atr_plan *plan = shard->program->plan;
+	unsigned int frames = batch->live_count;
+
+	for (unsigned int i = 0; i < frames; i++) {
+		unsigned int f = batch->live[i];
+
+		batch->reason[f] = key_reason(plan, batch->source[f], batch->frame[f].hdr,
+					      batch->now_ns);
+	}
+	atr_batch_compact(batch);
+	leaf_hashes(shard, batch);
+	for (unsigned int i = 0; i < batch->live_count; i++)
+		judge(shard, batch, batch->live[i]);
+	atr_batch_compact(batch);
+	ask(shard);
+	return frames;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 10: admitted events into the feeds that the ruleset chose. */
+#include "stages.h"
+
+static unsigned int publish_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
+{
+	const struct atr_frame *frame = &batch->frame[f];
+	const uint8_t *reason = &batch->event_reason[batch->event_first[f]];
+	const uint64_t *feeds = &batch->event_feeds[batch->event_first[f]];
+	unsigned int published = 0;
+
+	for (unsigned int e = 0; e < frame->packet_count; e++) {
+		struct atr_message message = {.sequence = frame->hdr->first_sequence + e,
+					      .packet = &frame->packets[e]};
+
+		if (reason[e] != ATR_OK || feeds[e] == 0)
+			continue;
+		if (message.packet->flags & ATR_FLAG_ARENA)
+			message.payload = atr_frame_payload(frame, e, &message.payload_length);
+		atr_feeds_publish(shard->feeds, shard->program, feeds[e], &message, batch->now_tsc);
+		published++;
+	}
+	return published;
+}
+
+static void publish_envelope(struct atr_shard *shard, const struct atr_batch *batch,
+			     struct rte_mbuf *mbuf)
+{
+	const struct atr_meta *meta = atr_meta(mbuf);
+	struct atr_packet packet;
+	struct atr_message message = {
+		.sequence = meta->position,
+		.packet = &packet,
+		.payload = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, meta->offset),
+		.payload_length = meta->length,
+	};
+
+	if (meta->feeds == 0)
+		return;
+	atr_mold_envelope_packet(&packet, meta->topic, meta->type, meta->source, meta->timestamp_ns,
+				 meta->length);
+	atr_feeds_publish(shard->feeds, shard->program, meta->feeds, &message, batch->now_tsc);
+}
+
+/* Tells the control lcore what became of an envelope; it answers the producer. */
+static void settle_envelope(struct atr_shard *shard, struct rte_mbuf *mbuf, uint8_t reason)
+{
+	struct atr_book *book = &shard->node->book;
+
+	atr_meta(mbuf)->reason = reason;
+	if (reason == ATR_OK) {
+		book->datagrams.admitted++;
+		book->events.admitted++;
+	} else {
+		book->datagrams.refused[reason]++;
+		book->events.refused[reason]++;
+	}
+	if (!atr_send(shard->bridge->verify[shard->id], ATR_MSG_SETTLED,
+		      (uint16_t)shard->node->epoch, shard->id, mbuf)) {
+		shard->rx.reply_dropped++;
+		rte_pktmbuf_free(mbuf);
+	}
+}
+
+unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch)
+{
+	unsigned int published = batch->admit_count;
+
+	for (unsigned int i = 0; i < batch->live_count; i++)
+		published += publish_frame(shard, batch, batch->live[i]);
+	for (unsigned int i = 0; i < batch->admit_count; i++) {
+		if (batch->admit_reason[i] == ATR_OK)
+			publish_envelope(shard, batch, batch->admit[i]);
+		settle_envelope(shard, batch->admit[i], batch->admit_reason[i]);
+	}
+	atr_feeds_poll(shard->feeds, shard->program, batch->now_tsc);
+	return published;
+}

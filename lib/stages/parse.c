@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 2: from Ethernet to the frame's structure; what the control lcore answers goes up the
+ * bridge, and a frame of another shard's source goes to that shard. */
+#include "stages.h"
+
+static void give(struct atr_batch *batch, unsigned int f)
+{
+	batch->mbuf[f] = NULL;
+}
+
+static void punt_link(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
+{
+	if (atr_send(shard->bridge->link[shard->id], ATR_MSG_LINK, (uint16_t)shard->node->epoch, 0,
+		     batch->mbuf[f])) {
+		give(batch, f);
+		return;
+	}
+	shard->rx.link_dropped++;
+	rte_pktmbuf_free(batch->mbuf[f]);
+	give(batch, f);
+}
+
+/* Link layer to UDP. True if a datagram for ATR is left to look at. */
+static bool datagram(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
+{
+	struct rte_mbuf *m = batch->mbuf[f];
+	struct atr_meta *meta = atr_meta(m);
+	const struct atr_iface *iface = &shard->ifaces[meta->port_id];
+	struct atr_book *book = &shard->node->book;
+	struct atr_net_datagram d;
+
+	if (unlikely(m->nb_segs > 1) && rte_pktmbuf_linearize(m) < 0) {
+		book->datagrams.received++;
+		meta->offset = 0;
+		meta->length = 0;
+		batch->reason[f] = ATR_REASON_IP_MALFORMED;
+		return false;
+	}
+	d.offset = 0;
+	d.length = 0;
+	d.src_ip = 0;
+	d.src_port = 0;
+	d.dst_ip = 0;
+	switch (atr_net_classify(m, iface, &shard->program->groups, shard->program->udp_port, &d)) {
+	case ATR_NET_ARP:
+		book->arp++;
+		punt_link(shard, batch, f);
+		return false;
+	case ATR_NET_ICMP:
+		book->icmp++;
+		punt_link(shard, batch, f);
+		return false;
+	case ATR_NET_FOREIGN:
+		book->foreign++;
+		rte_pktmbuf_free(m);
+		give(batch, f);
+		return false;
+	case ATR_NET_REFUSED:
+		batch->reason[f] = d.reason;
+		break;
+	case ATR_NET_DATAGRAM: break;
+	}
+	book->datagrams.received++;
+	meta->src_ip = d.src_ip;
+	meta->dst_ip = d.dst_ip;
+	meta->src_port = d.src_port;
+	meta->offset = d.offset;
+	meta->length = d.length;
+	return batch->reason[f] == ATR_OK;
+}
+
+static void envelope(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
+{
+	struct atr_book *book = &shard->node->book;
+
+	book->events.received++;
+	atr_meta(batch->mbuf[f])->events = 1;
+	if (!atr_send(shard->bridge->envelopes[shard->id], ATR_MSG_ENVELOPE,
+		      (uint16_t)shard->node->epoch, shard->id, batch->mbuf[f])) {
+		batch->reason[f] = ATR_REASON_BRIDGE_FULL;
+		return;
+	}
+	book->datagrams.bridge_out++;
+	book->events.bridge_out++;
+	give(batch, f);
+}
+
+static void hand_over(struct atr_shard *shard, struct atr_batch *batch, unsigned int f,
+		      unsigned int owner)
+{
+	struct atr_book *book = &shard->node->book;
+
+	if (!atr_send(shard->bridge->handover[shard->id][owner], ATR_MSG_FRAME,
+		      (uint16_t)shard->node->epoch, 0, batch->mbuf[f])) {
+		batch->reason[f] = ATR_REASON_HANDOVER_FULL;
+		return;
+	}
+	book->datagrams.handover_out++;
+	book->events.handover_out += batch->frame[f].packet_count;
+	shard->rx.handed_over++;
+	give(batch, f);
+}
+
+static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
+{
+	struct rte_mbuf *m = batch->mbuf[f];
+	struct atr_meta *meta = atr_meta(m);
+	const uint8_t *data = rte_pktmbuf_mtod_offset(m, const uint8_t *, meta->offset);
+	struct atr_frame *fr = &batch->frame[f];
+	unsigned int owner;
+
+	batch->reason[f] = atr_frame_parse(data, meta->length, fr);
+	if (batch->reason[f] != ATR_OK) {
+		fr->hdr = NULL;
+		return;
+	}
+	if (meta->origin == ATR_ORIGIN_PORT) {
+		meta->events = fr->packet_count;
+		shard->node->book.events.received += fr->packet_count;
+		owner = fr->hdr->source % shard->shards;
+		if (owner != shard->id) {
+			hand_over(shard, batch, f, owner);
+			if (batch->mbuf[f] == NULL || batch->reason[f] != ATR_OK)
+				return;
+		}
+	}
+	batch->event_first[f] = batch->event_count;
+	for (unsigned int i = 0; i < fr->packet_count; i++)
+		batch->event_reason[batch->event_count + i] = ATR_OK;
+	batch->event_count += fr->packet_count;
+	if (unlikely(!shard->program->plan))
+		batch->reason[f] = ATR_REASON_NO_PLAN;
+}
+
+unsigned int atr_stage_parse(struct atr_shard *shard, struct atr_batch *batch)
+{
+	unsigned int n = batch->live_count;
+
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int f = batch->live[i];
+		struct atr_meta *meta = atr_meta(batch->mbuf[f]);
+		uint8_t first;
+
+		if (meta->origin == ATR_ORIGIN_PORT && !datagram(shard, batch, f))
+			continue;
+		first = meta->length == 0 ? UINT8_MAX :
+					    *rte_pktmbuf_mtod_offset(batch->mbuf[f],
+								     const uint8_t *, meta->offset);
+		if (likely(first == ATR_FIRST_BYTE_FRAME))
+			frame(shard, batch, f);
+		else if (first == ATR_FIRST_BYTE_ENVELOPE)
+			envelope(shard, batch, f);
+		else
+			batch->reason[f] = ATR_REASON_NOT_ATR;
+	}
+	atr_batch_compact(batch);
+	return n;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 1: what enters a batch. Oldest first: released frames, then what other shards handed over,
+ * then the port queues. */
+#include <rte_ethdev.h>
+#include <rte_prefetch.h>
+
+#include "stages.h"
+
+#define RELEASE_MAX  16 /* frames a turn out of the hold, and of each queue */
+#define HANDOVER_MAX 16 /* frames a turn from all other shards */
+#define DOWN_MAX     ATR_BATCH_ADMITS
+
+static void add(struct atr_batch *batch, struct rte_mbuf *mbuf, enum atr_origin origin,
+		uint8_t reason)
+{
+	unsigned int f = batch->count++;
+	struct atr_meta *meta = atr_meta(mbuf);
+
+	meta->origin = origin;
+	meta->reason = reason;
+	batch->mbuf[f] = mbuf;
+	batch->frame[f].hdr = NULL;
+	batch->reason[f] = ATR_OK;
+	batch->live[batch->live_count++] = (uint16_t)f;
+}
+
+static void leave_hold(struct atr_shard *shard, struct rte_mbuf *mbuf)
+{
+	shard->node->book.datagrams.held--;
+	shard->node->book.events.held -= atr_meta(mbuf)->events;
+}
+
+static void from_hold(struct atr_shard *shard, struct atr_batch *batch)
+{
+	void *cookie[RELEASE_MAX];
+	uint8_t reason[RELEASE_MAX];
+	unsigned int n = atr_auth_release(shard->auth, cookie, reason, RELEASE_MAX);
+
+	for (unsigned int i = 0; i < n; i++) {
+		leave_hold(shard, cookie[i]);
+		add(batch, cookie[i], ATR_ORIGIN_HOLD, reason[i]);
+	}
+}
+
+static struct rte_mbuf *pop(struct atr_shard *shard, struct atr_queue *queue)
+{
+	struct rte_mbuf *mbuf = queue->slot[queue->head++ & queue->mask];
+
+	leave_hold(shard, mbuf);
+	return mbuf;
+}
+
+static void from_deferred(struct atr_shard *shard, struct atr_batch *batch)
+{
+	unsigned int n = RTE_MIN(atr_queue_count(&shard->deferred), (uint32_t)RELEASE_MAX);
+
+	for (unsigned int i = 0; i < n && batch->count < ATR_BATCH_FRAMES; i++)
+		add(batch, pop(shard, &shard->deferred), ATR_ORIGIN_HOLD, ATR_OK);
+}
+
+/* A frame may leave once its source's high-water is durable beyond its last sequence. */
+static bool reserved(const struct atr_shard *shard, const struct rte_mbuf *mbuf)
+{
+	const struct atr_meta *meta = atr_meta((struct rte_mbuf *)(uintptr_t)mbuf);
+	const struct atr_frame_hdr *hdr =
+		rte_pktmbuf_mtod_offset(mbuf, const struct atr_frame_hdr *, meta->offset);
+	const struct atr_plan *plan = shard->program->plan;
+
+	if (!plan || !atr_plan_source(plan, hdr->source))
+		return true; /* the gates will name the reason */
+	return hdr->first_sequence + hdr->packet_count - 1 <
+	       __atomic_load_n(&shard->program->source[hdr->source].reserve->reserved,
+			       __ATOMIC_ACQUIRE);
+}
+
+static void from_reserving(struct atr_shard *shard, struct atr_batch *batch)
+{
+	struct atr_queue *queue = &shard->reserving;
+
+	for (unsigned int i = 0; i < RELEASE_MAX && atr_queue_count(queue) > 0; i++) {
+		uint32_t at = queue->head & queue->mask;
+		bool late = batch->now_tsc - queue->since_tsc[at] > shard->reserve_timeout_tsc;
+
+		if (batch->count == ATR_BATCH_FRAMES)
+			return;
+		if (reserved(shard, queue->slot[at]))
+			add(batch, pop(shard, queue), ATR_ORIGIN_HOLD, ATR_OK);
+		else if (late || shard->stopping)
+			add(batch, pop(shard, queue), ATR_ORIGIN_HOLD, ATR_REASON_RESERVE_WAIT);
+		else
+			return;
+	}
+}
+
+static void from_handover(struct atr_shard *shard, struct atr_batch *batch)
+{
+	struct atr_msg msg[HANDOVER_MAX];
+	unsigned int room = HANDOVER_MAX;
+
+	for (unsigned int i = 0; i < shard->shards && room > 0; i++) {
+		unsigned int from = shard->next_handover++ % shard->shards;
+		unsigned int n;
+
+		if (from == shard->id)
+			continue;
+		n = atr_receive(shard->bridge->handover[from][shard->id], msg, room);
+		if (n == 0)
+			continue;
+		atr_ledger_meet(shard->ledger, shard->node, msg[n - 1].epoch);
+		for (unsigned int k = 0; k < n; k++) {
+			struct rte_mbuf *mbuf = msg[k].ptr;
+
+			shard->node->book.datagrams.handover_in++;
+			shard->node->book.events.handover_in += atr_meta(mbuf)->events;
+			add(batch, mbuf, ATR_ORIGIN_HANDOVER, ATR_OK);
+		}
+		room -= n;
+	}
+}
+
+static void from_control(struct atr_shard *shard, struct atr_batch *batch)
+{
+	struct atr_msg msg[DOWN_MAX];
+	unsigned int n = atr_receive(shard->bridge->down[shard->id], msg, DOWN_MAX);
+
+	if (n > 0)
+		atr_ledger_meet(shard->ledger, shard->node, msg[n - 1].epoch);
+	for (unsigned int i = 0; i < n; i++) {
+		switch (msg[i].kind) {
+		case ATR_MSG_VERDICT: atr_auth_verdict(shard->auth, msg[i].ptr); break;
+		case ATR_MSG_ADMIT:
+			shard->node->book.datagrams.bridge_in++;
+			shard->node->book.events.bridge_in++;
+			batch->admit_reason[batch->admit_count] = ATR_OK;
+			batch->admit[batch->admit_count++] = msg[i].ptr;
+			break;
+		case ATR_MSG_SEND: atr_tx_put(&shard->feeds->tx[msg[i].arg], msg[i].ptr); break;
+		}
+	}
+}
+
+static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned int port)
+{
+	struct rte_mbuf **mbuf = &batch->mbuf[batch->count];
+	unsigned int room = RTE_MIN(ATR_BATCH_FRAMES - batch->count, (unsigned int)ATR_RX_BURST);
+	uint16_t n = rte_eth_rx_burst(shard->ifaces[port].port_id, shard->rx_queue, mbuf,
+				      (uint16_t)room);
+
+	shard->rx.polls++;
+	shard->rx.empty_polls += n == 0;
+	shard->rx.packets += n;
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = mbuf[i];
+
+		rte_prefetch0(rte_pktmbuf_mtod(m, void *));
+		shard->rx.bytes += m->pkt_len;
+		add(batch, m, ATR_ORIGIN_PORT, ATR_OK);
+		atr_meta(m)->rx_ns = batch->now_ns;
+		atr_meta(m)->port_id = (uint16_t)port;
+		atr_meta(m)->events = 0;
+	}
+}
+
+unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch)
+{
+	batch->count = 0;
+	batch->live_count = 0;
+	batch->event_count = 0;
+	batch->admit_count = 0;
+	from_control(shard, batch);
+	from_hold(shard, batch);
+	from_deferred(shard, batch);
+	from_reserving(shard, batch);
+	if (shard->shards > 1 && batch->count <= ATR_BATCH_FRAMES - HANDOVER_MAX)
+		from_handover(shard, batch);
+	for (unsigned int p = 0; p < shard->iface_count && !shard->stopping; p++)
+		if (batch->count < ATR_BATCH_FRAMES)
+			from_port(shard, batch, p);
+	return batch->count + batch->admit_count;
+}

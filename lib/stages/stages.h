@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The stages of the data path, one file each, in the order of the table in stage_table.c.
+ *
+ * That table is the map of the program: it drives execution, cycle accounting, telemetry
+ * (/atr/path, /atr/stages) and the diagram in docs/path.md.
+ *
+ * Layer 7. Every stage runs on the shard's lcore and is hot path: it never allocates, locks, logs,
+ * enters the kernel or waits. It works on the frames in batch->live and returns how many items it
+ * worked on.
+ */
+#ifndef ATR_STAGES_H
+#define ATR_STAGES_H
+
+#include "../shard/shard.h"
+
+typedef unsigned int (*atr_stage_fn)(struct atr_shard *shard, struct atr_batch *batch);
+
+struct atr_stage {
+	const char *name;
+	const char *items; /* what its counter counts */
+	const char *does;  /* one line for people */
+	atr_stage_fn run;
+};
+
+extern const struct atr_stage atr_stages[];
+extern const unsigned int atr_stage_count;
+
+/* One turn: takes a batch through the table. Returns datagrams and envelopes taken in. */
+unsigned int atr_shard_run(struct atr_shard *shard);
+
+/* Shutdown, after the last turn: refuses what still waits (SHUTDOWN) and ends the feeds. */
+void atr_shard_finish(struct atr_shard *shard);
+
+unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_parse(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_schema(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_canonical(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_ruleset(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_dedup(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_limit(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_log(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_quarantine(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_tx(struct atr_shard *shard, struct atr_batch *batch);
+
+/* Accounts for frame f of the batch (ledger, quarantine) and gives its mbuf away. */
+void atr_settle_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f);
+
+#endif
