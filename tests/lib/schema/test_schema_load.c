@@ -157,13 +157,22 @@ static void bounded(void **state)
 	}
 }
 
-/* Invariant: a pattern above the size or nesting limit is refused. */
+/* Invariant: a pattern above the limits of size, nesting or repetition is refused. */
 static void pattern_limits(void **state)
 {
+	static const char *const often[] = {"a{1001}", "a{1,1001}", "a{1001,}",
+					    "(ab{2}){99999999999}"};
 	char error[ERROR_SIZE];
 	char document[8192];
 
 	(void)state;
+	for (size_t i = 0; i < sizeof(often) / sizeof(often[0]); i++) {
+		snprintf(document, sizeof(document), "{\"pattern\":\"%s\"}", often[i]);
+		assert_null(compile(document, error));
+		assert_non_null(strstr(error, "t.pattern: repeats"));
+	}
+	atr_schema_free(compile("{\"pattern\":\"a{1,1000}b{1000}10012{x}9999\"}", error));
+	assert_string_equal(error, "");
 	sprintf(document, "{\"pattern\":\"%0*d\"}", 4097, 0);
 	assert_null(compile(document, error));
 	sprintf(document, "{\"pattern\":\"%.*sa%.*s\"}", 40,
