@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""For every reason code that traffic alone can provoke: the traffic that must be refused for exactly
+"""For every reason code that traffic alone can provoke: the traffic that must be refused for just
 that reason, under the plan of plan.py. Reasons that need the machinery disturbed as well live in
 scenarios.py. PROVOCATIONS maps a reason's name to its function."""
 import json
@@ -182,7 +182,8 @@ def _(t):
 @provokes('payload_length')
 def _(t):
     return Refused(t.datagram(events=[t.event(payload=plan.reading() + bytes(13))]),
-                   t.datagram(events=[t.event(type_name='note', payload=plan.note(text='x' * 1001))]))
+                   t.datagram(events=[t.event(type_name='note',
+                                              payload=plan.note(text='x' * 1001))]))
 
 
 @provokes('field_range')
@@ -253,7 +254,8 @@ envelope_provocation('envelope_timestamp', put('timestamp', '2024-02-30T00:00:00
                      put('timestamp', '2024-01-01T00:00:00.10Z'))
 envelope_provocation('envelope_version', put('version', 2), put('version', 0))
 envelope_provocation('envelope_signature_form', lambda e: e.update(signature='AB' * 64),
-                     lambda e: e.update(signature='ab' * 63), lambda e: e.update(signature='zz' * 64))
+                     lambda e: e.update(signature='ab' * 63),
+                     lambda e: e.update(signature='zz' * 64))
 
 
 @provokes('envelope_size')
@@ -274,7 +276,8 @@ payload_provocation('payload_enum', {'n': 1, 'kind': 'storm'})
 payload_provocation('payload_const', {'n': 1, 'unit': 'mi'})
 payload_provocation('payload_range', {'n': -1}, {'n': 1000001}, {'n': 1, 'mag': 12.5})
 payload_provocation('payload_multiple', {'n': 1, 'step': 0.3})
-payload_provocation('payload_string_length', {'n': 1, 'text': ''}, {'n': 1, 'text': '\U0001F30B' * 9})
+payload_provocation('payload_string_length', {'n': 1, 'text': ''},
+                    {'n': 1, 'text': '\U0001F30B' * 9})
 payload_provocation('payload_pattern', {'n': 1, 'code': 'X1'})
 payload_provocation('payload_pattern_limit', {'n': 1, 'slow': 'a' * 60 + '!'})
 payload_provocation('payload_items', {'n': 1, 'list': []}, {'n': 1, 'list': [1, 2, 3, 4]})
