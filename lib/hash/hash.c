@@ -8,7 +8,7 @@
 _Static_assert(ATR_HASH_BYTES == IMB_SHA256_DIGEST_SIZE_IN_BYTES, "SHA-256");
 
 /* ipsec-mb's synchronous hash burst knows no plain SHA-256, and its direct IMB_SHA256 does without
- * SHA-NI; so everything, a lone buffer too, goes through job bursts that are flushed at once. */
+ * SHA-NI; so everything that is its part goes through job bursts that are flushed at once. */
 static void hash_jobs(IMB_MGR *manager, const uint8_t *const data[], const uint32_t length[],
 		      uint8_t (*out)[ATR_HASH_BYTES], unsigned int count)
 {
@@ -47,6 +47,11 @@ static void hash_jobs(IMB_MGR *manager, const uint8_t *const data[], const uint3
 void hash_with(struct atr_hash *hash, unsigned int manager, const uint8_t *const data[],
 	       const uint32_t length[], uint8_t (*out)[ATR_HASH_BYTES], unsigned int count)
 {
+	if (manager == HASH_SHANI) {
+		for (unsigned int i = 0; i < count; i++)
+			hash_shani(data[i], length[i], out[i]);
+		return;
+	}
 	for (unsigned int done = 0; done < count;) {
 		unsigned int n = count - done;
 

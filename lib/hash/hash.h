@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Burst SHA-256 for the data path: ipsec-mb managers, the fastest at each burst size as measured at
- * boot.
+/* Burst SHA-256 for the data path: ipsec-mb's managers and a plain SHA-NI loop, the fastest at each
+ * burst size as measured at boot.
  *
- * Layer 1: libipsec-mb, libdpdk (memory, cycles). One engine belongs to one lcore; its functions
- * are hot path: no allocation, no lock, no system call.
+ * Layer 1: libipsec-mb. One engine belongs to one lcore; its functions are hot path: no allocation,
+ * no lock, no system call.
  */
 #ifndef ATR_HASH_H
 #define ATR_HASH_H
@@ -31,7 +31,7 @@ void atr_hash_burst(struct atr_hash *hash, const uint8_t *const data[], const ui
 void atr_hash_node(struct atr_hash *hash, const uint8_t *left, const uint8_t *right, uint8_t *out);
 
 /* What boot chose: for each power of two up to ATR_HASH_BURST_MAX the manager's name ("sse",
- * "avx", "avx2", "avx512") and nanoseconds a buffer of 1,216 bytes. Control lcore. */
+ * "avx", "avx2", "avx512", "sha_ni") and nanoseconds a buffer of 1,216 bytes. Control lcore. */
 struct atr_hash_choice {
 	unsigned int burst;
 	const char *manager;

@@ -12,13 +12,13 @@
 
 #define MEASURE_REPEATS 5
 
-const char *const hash_manager_name[HASH_MANAGERS] = {"sse", "avx", "avx2", "avx512"};
+const char *const hash_manager_name[HASH_MANAGERS] = {"sse", "avx", "avx2", "avx512", "sha_ni"};
 
 static const struct {
 	void (*init)(IMB_MGR *manager);
 	uint64_t features;
 	unsigned int bits;
-} managers[HASH_MANAGERS] = {
+} managers[HASH_SHANI] = {
 	{init_mb_mgr_sse, IMB_CPUFLAGS_SSE, 128},
 	{init_mb_mgr_avx, IMB_CPUFLAGS_AVX, 128},
 	{init_mb_mgr_avx2, IMB_CPUFLAGS_AVX2, 256},
@@ -50,11 +50,22 @@ static bool manager_works(struct atr_hash *hash, unsigned int m)
 	return memcmp(out[0], expected, sizeof(expected)) == 0;
 }
 
+/* Asked of a manager: imb_get_feature_flags() tells of the library, not of the CPU. */
+static bool cpu_has_shani(void)
+{
+	IMB_MGR *manager = alloc_mb_mgr(0);
+	bool has = manager && (manager->features & IMB_FEATURE_SHANI);
+
+	if (manager)
+		free_mb_mgr(manager);
+	return has;
+}
+
 static bool managers_start(struct atr_hash *hash, unsigned int max_bits)
 {
 	bool any = false;
 
-	for (unsigned int m = 0; m < HASH_MANAGERS; m++) {
+	for (unsigned int m = 0; m < HASH_SHANI; m++) {
 		IMB_MGR *manager;
 
 		/* 128-bit managers are the floor: nothing narrower exists. */
@@ -74,9 +85,11 @@ static bool managers_start(struct atr_hash *hash, unsigned int max_bits)
 			hash->manager[m] = NULL;
 			continue;
 		}
+		hash->present[m] = true;
 		any = true;
 	}
-	return any;
+	hash->present[HASH_SHANI] = cpu_has_shani() && manager_works(hash, HASH_SHANI);
+	return any || hash->present[HASH_SHANI];
 }
 
 static double now_ns(void)
@@ -134,7 +147,7 @@ static bool measure_all(struct atr_hash *hash, int socket)
 			m->length[i] = class_bytes[c];
 		}
 		for (unsigned int i = 0; i < HASH_MANAGERS; i++)
-			for (unsigned int s = 0; hash->manager[i] && s < HASH_SIZES; s++)
+			for (unsigned int s = 0; hash->present[i] && s < HASH_SIZES; s++)
 				hash->ns[c][i][s] = measure_one(hash, m, i, 1u << s);
 	}
 	atr_memory_free(m);
@@ -146,7 +159,7 @@ static unsigned int fastest(const struct atr_hash *hash, unsigned int class, uns
 	unsigned int best = HASH_MANAGERS;
 
 	for (unsigned int m = 0; m < HASH_MANAGERS; m++) {
-		if (!hash->manager[m])
+		if (!hash->present[m])
 			continue;
 		if (best == HASH_MANAGERS || hash->ns[class][m][size] < hash->ns[class][best][size])
 			best = m;
@@ -203,8 +216,8 @@ struct atr_hash *atr_hash_create(int socket, unsigned int max_bits, char *error,
 	}
 	if (!managers_start(hash, max_bits)) {
 		snprintf(error, size,
-			 "hash engine: no ipsec-mb manager works here; a CPU with SSE4.2, AES-NI "
-			 "and PCLMULQDQ is needed");
+			 "hash engine: no way to hash works here; a CPU with SSE4.2, AES-NI and "
+			 "PCLMULQDQ, or with SHA extensions, is needed");
 		atr_hash_free(hash);
 		return NULL;
 	}

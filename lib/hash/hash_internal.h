@@ -4,10 +4,12 @@
 #define ATR_HASH_INTERNAL_H
 
 #include <intel-ipsec-mb.h>
+#include <stdbool.h>
 
 #include "hash.h"
 
-#define HASH_MANAGERS    4 /* sse, avx, avx2, avx512 */
+#define HASH_MANAGERS    5 /* sse, avx, avx2, avx512 of ipsec-mb, and sha_ni of our own */
+#define HASH_SHANI       4
 #define HASH_SIZES       9 /* bursts of 1, 2, 4, .. ATR_HASH_BURST_MAX */
 #define HASH_NODE_BYTES  65
 #define HASH_LEAF_BYTES  1216
@@ -25,7 +27,8 @@ struct hash_step {
 };
 
 struct atr_hash {
-	IMB_MGR *manager[HASH_MANAGERS]; /* NULL: the CPU or max_bits excludes it */
+	bool present[HASH_MANAGERS];     /* neither the CPU nor max_bits excludes it */
+	IMB_MGR *manager[HASH_MANAGERS]; /* of those present, except HASH_SHANI */
 	uint8_t lone[HASH_CLASSES];
 	struct hash_step step[HASH_CLASSES][ATR_HASH_BURST_MAX + 1];
 	double ns[HASH_CLASSES][HASH_MANAGERS][HASH_SIZES]; /* a buffer, measured */
@@ -37,6 +40,9 @@ extern const char *const hash_manager_name[HASH_MANAGERS];
 /* Hashes count (1..ATR_HASH_BURST_MAX) buffers with one manager. */
 void hash_with(struct atr_hash *hash, unsigned int manager, const uint8_t *const data[],
 	       const uint32_t length[], uint8_t (*out)[ATR_HASH_BYTES], unsigned int count);
+
+/* SHA-256 of one buffer; only where the CPU has the SHA extensions. */
+void hash_shani(const uint8_t *data, uint32_t length, uint8_t out[ATR_HASH_BYTES]);
 
 /* Derives lone[] and step[] from ns[]. */
 void hash_choose(struct atr_hash *hash);

@@ -100,7 +100,7 @@ static void every_manager_is_sha256(void **state)
 
 	(void)state;
 	for (unsigned int m = 0; m < HASH_MANAGERS; m++) {
-		if (!hash->manager[m])
+		if (!hash->present[m])
 			continue;
 		hash_force(hash, m);
 		check_engine(hash);
@@ -140,8 +140,8 @@ static void width_is_respected(void **state)
 		struct atr_hash *hash = new_engine(bits[i]);
 		struct atr_hash_choice choice[16];
 
-		assert_true(bits[i] >= 512 || !hash->manager[3]);
-		assert_true(bits[i] >= 256 || !hash->manager[2]);
+		assert_true(bits[i] >= 512 || !hash->present[3]);
+		assert_true(bits[i] >= 256 || !hash->present[2]);
 		assert_int_equal(atr_hash_choices(hash, choice, 16), HASH_SIZES);
 		for (unsigned int s = 0; s < HASH_SIZES; s++) {
 			assert_int_equal(choice[s].burst, 1u << s);
@@ -165,7 +165,7 @@ static void choice_follows_the_costs(void **state)
 
 	(void)state;
 	for (unsigned int m = 0; m < HASH_MANAGERS; m++) {
-		if (!hash->manager[m])
+		if (!hash->present[m])
 			continue;
 		serial = serial == HASH_MANAGERS ? m : serial;
 		wide = m;
