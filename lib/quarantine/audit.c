@@ -138,7 +138,7 @@ size_t audit_write(const struct atr_quarantine_item *item, const char *file, uin
 	if (item->source != 0)
 		text_add(&text, ",\"source\":%u", item->source);
 	if (item->events != 0 && !item->is_envelope)
-		text_add(&text, ",\"first_sequence\":%" PRIu64 ",\"events\":%u,\"refused\":%u",
+		text_add(&text, ",\"first_sequence\":\"%" PRIu64 "\",\"events\":%u,\"refused\":%u",
 			 item->first_sequence, item->events,
 			 item->refused_events ? item->refused_events : item->events);
 	add_reason(&text, item->reason);
@@ -147,7 +147,7 @@ size_t audit_write(const struct atr_quarantine_item *item, const char *file, uin
 	for (unsigned int i = 0; !item->is_envelope && i < named_events(item); i++) {
 		text_add(&text,
 			 "{\"time\":\"%s\",\"kind\":\"event\",\"shard\":%u,\"plan\":%" PRIu64
-			 ",\"source\":%u,\"sequence\":%" PRIu64 ",\"index\":%u",
+			 ",\"source\":%u,\"sequence\":\"%" PRIu64 "\",\"index\":%u",
 			 when, item->shard, item->generation, item->source,
 			 item->first_sequence + item->event[i].index, item->event[i].index);
 		add_reason(&text, item->event[i].reason);

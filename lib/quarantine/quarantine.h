@@ -40,7 +40,7 @@ struct atr_quarantine_item {
 _Static_assert(sizeof(struct atr_quarantine_item) % 4 == 0, "ring elements are words");
 
 struct atr_quarantine_params {
-	const char *directory;	  /* made if missing, mode 0750; up to 127 bytes, parent exists */
+	const char *directory;	  /* made if missing, mode 0750; up to 127 bytes */
 	uint64_t file_bytes;	  /* a file is closed before it grows beyond; at least 16384 */
 	unsigned int files;	  /* kept of each kind; the oldest is deleted */
 	uint64_t packets_per_second; /* written at most, with bursts of one second's worth; more are
@@ -54,11 +54,18 @@ struct atr_quarantine;
 /* Opens quarantine-NNNNNN.pcapng and audit-NNNNNN.jsonl, numbered after the highest in the
  * directory, and starts the writer thread. Files of other names are never touched. What waits is
  * flushed when the rings are empty, and at least every second. A failed write leaves no partial
- * record. NULL with a sentence in error. Control lcore. */
+ * record. NULL with a sentence in error. Control lcore.
+ *
+ * Audit lines, all printable ASCII: one of kind "datagram" or "envelope" for each packet (time,
+ * shard, plan, bytes of the packet, length of the payload, src, dst, src_port, dst_port where they
+ * can be read; source, first_sequence, events, refused of parsed frames; reason, code, gate, text;
+ * head: the payload's first 32 bytes, neutralised; pcapng and packet: where it is), and for frames
+ * one of kind "event" for each named event (source, sequence, index, reason, ...). Sequences are
+ * decimal strings, since they may exceed what JSON readers take as integers. */
 struct atr_quarantine *atr_quarantine_start(const struct atr_quarantine_params *params, char *error,
 					    size_t size);
 
-/* Drains the rings, closes the files, joins the thread. Producers have stopped. NULL is allowed. */
+/* Drains the rings, closes the files, joins the thread. Producers have stopped; NULL is allowed. */
 void atr_quarantine_stop(struct atr_quarantine *quarantine);
 
 /* Puts an item on a producer's ring (0..producers-1; each used by one lcore). False if it is full:

@@ -38,7 +38,7 @@ static uint16_t plug(const char *name, const char *args)
 	return port;
 }
 
-/* Invariant: a start that fails says which port, and leaves it stopped. */
+/* Invariant: a start that fails says which port and what is wrong. */
 static void expect_refusal(uint16_t port, const struct atr_port_config *config, int code,
 			   const char *part)
 {

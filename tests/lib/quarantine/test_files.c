@@ -88,7 +88,7 @@ static void restart_goes_on_numbering(void **state)
 
 	(void)state;
 	for (unsigned int run = 1; run <= 3; run++) {
-		char name[64];
+		char name[128];
 
 		quarantine = start(&params);
 		put_payloads(quarantine, run, 10);
