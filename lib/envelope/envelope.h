@@ -14,7 +14,7 @@
 
 /* What is signed: prefix, realm (u64 little-endian), then the RFC 8785 bytes of all members but
  * "signature". */
-#define ATR_ENVELOPE_PREFIX	 "ATR/envelope/v1\n"
+#define ATR_ENVELOPE_PREFIX      "ATR/envelope/v1\n"
 #define ATR_ENVELOPE_PREFIX_SIZE 16
 _Static_assert(sizeof(ATR_ENVELOPE_PREFIX) - 1 == ATR_ENVELOPE_PREFIX_SIZE, "prefix is 16 bytes");
 #define ATR_ENVELOPE_VERSION  1
@@ -22,9 +22,9 @@ _Static_assert(sizeof(ATR_ENVELOPE_PREFIX) - 1 == ATR_ENVELOPE_PREFIX_SIZE, "pre
 
 /* A parsed envelope; pointers into the parser's memory. */
 struct atr_envelope {
-	uint8_t uuid[16];	/* header.id */
-	uint64_t uuid_ms;	/* its Unix time in milliseconds */
-	uint64_t timestamp_ns;	/* header.timestamp */
+	uint8_t uuid[16];              /* header.id */
+	uint64_t uuid_ms;              /* its Unix time in milliseconds */
+	uint64_t timestamp_ns;         /* header.timestamp */
 	const struct atr_json *source; /* strings */
 	const struct atr_json *topic;
 	const struct atr_json *type;
@@ -61,7 +61,9 @@ struct atr_envelope_spec {
 };
 
 /* Builds, signs and writes a canonical envelope to out (terminated); returns its length, or
- * -EINVAL (payload or meta is no I-JSON), -EMSGSIZE. */
+ * -EINVAL (payload or meta is no I-JSON, or atr_envelope_parse would refuse the result: a name too
+ * long or not UTF-8, a uuid that is no UUIDv7, nesting, time beyond 2261), -EMSGSIZE, -ENOMEM.
+ * Unless the result is positive, out holds nothing of use. */
 int atr_envelope_build(const struct atr_envelope_spec *spec, uint64_t realm,
 		       const struct atr_signer *signer, char *out, size_t capacity);
 

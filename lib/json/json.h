@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ATR_JSON_DEPTH_MAX 32	/* arrays and objects inside each other */
-#define ATR_JSON_NODES_MAX 4096 /* values in a document */
+#define ATR_JSON_DEPTH_MAX 32    /* arrays and objects inside each other */
+#define ATR_JSON_NODES_MAX 4096  /* values in a document */
 #define ATR_JSON_BYTES_MAX 65536 /* largest document text */
 
 enum atr_json_type {
@@ -32,15 +32,15 @@ enum atr_json_type {
  * in input order. */
 struct atr_json {
 	enum atr_json_type type;
-	uint32_t count;		     /* members or elements; for strings: code points */
-	const char *name;	     /* of a member of an object, else NULL */
-	uint32_t name_length;	     /* bytes */
-	uint32_t string_length;	     /* bytes */
-	const char *string;	     /* STRING */
-	double number;		     /* NUMBER */
+	uint32_t count;               /* members or elements; for strings: code points */
+	const char *name;             /* of a member of an object, else NULL */
+	uint32_t name_length;         /* bytes */
+	uint32_t string_length;       /* bytes */
+	const char *string;           /* STRING */
+	double number;                /* NUMBER */
 	const struct atr_json *child; /* first member or element */
 	const struct atr_json *next;  /* next sibling */
-	uint32_t offset;	     /* of the value's first byte in the input */
+	uint32_t offset;              /* of the value's first byte in the input */
 };
 
 /* Parser with its memory (nodes and unescaped strings). */
@@ -52,9 +52,10 @@ void atr_json_parser_destroy(struct atr_json_parser *parser);
 
 /* Parses text; *root is valid until the next call with this parser, or its destruction, and does
  * not point into text. Accepts any JSON that is I-JSON, canonical or not; white space around is
- * allowed. Refuses with JSON_SYNTAX, JSON_UTF8, JSON_DUPLICATE_NAME, JSON_SURROGATE, JSON_NUMBER
- * (overflow to infinity; a number without fraction and exponent beyond +-(2^53-1)), JSON_DEPTH,
- * JSON_SIZE (nodes or bytes), JSON_TRAILING. *error_offset (may be NULL) is where. */
+ * allowed. Refuses with JSON_SYNTAX, JSON_UTF8, JSON_DUPLICATE_NAME, JSON_SURROGATE (also for
+ * noncharacters, which RFC 7493 forbids in the same sentence), JSON_NUMBER (overflow to infinity; a
+ * number without fraction and exponent beyond +-(2^53-1)), JSON_DEPTH, JSON_SIZE (nodes or bytes),
+ * JSON_TRAILING. *error_offset (may be NULL) is where. */
 uint8_t atr_json_parse(struct atr_json_parser *parser, const char *text, size_t length,
 		       const struct atr_json **root, size_t *error_offset);
 
@@ -69,6 +70,12 @@ bool atr_json_string_is(const struct atr_json *value, const char *text);
  * left out. */
 int atr_json_canonical(const struct atr_json *value, const char *except, char *out,
 		       size_t capacity);
+
+/* True if text is the RFC 8785 form of value; compares without a buffer. */
+bool atr_json_is_canonical(const struct atr_json *value, const char *text, size_t length);
+
+/* RFC 8785 order of two names in UTF-8 (by UTF-16 code units): below, equal to or above 0. */
+int atr_json_compare_names(const char *a, size_t a_length, const char *b, size_t b_length);
 
 /* ECMAScript's Number::toString of a finite value, to out (at least 32 bytes, terminated);
  * returns the length. */

@@ -39,8 +39,9 @@ bool atr_merkle_inclusion_ok(uint64_t index, uint64_t size, const uint8_t leaf[A
 			     const uint8_t *proof, size_t nodes,
 			     const uint8_t root[ATR_MERKLE_HASH]);
 
-/* True if the tree (size2, root2) extends the tree (size1, root1) (RFC 9162, 2.1.4.2). size1 = 0
- * is refused unless the proof is empty and root1 is the empty root, as in the reference vectors. */
+/* True if the tree (size2, root2) extends the tree (size1, root1) (RFC 9162, 2.1.4.2). A
+ * proof from an empty tree says nothing and is refused, as in the reference vectors: size1 = 0 is
+ * accepted only with size2 = 0, both roots the empty root and an empty proof. */
 bool atr_merkle_consistency_ok(uint64_t size1, uint64_t size2, const uint8_t *proof, size_t nodes,
 			       const uint8_t root1[ATR_MERKLE_HASH],
 			       const uint8_t root2[ATR_MERKLE_HASH]);

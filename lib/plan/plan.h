@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Plans: sources, topics, types, rules and feeds, compiled into an immutable generation.
  *
- * docs/pipeline.md describes the file. Layer 3: lib/schema, lib/typecheck, lib/sign, lib/json,
- * lib/reason; jansson. No DPDK. A plan is built by the control lcore (or a tool), read by every
- * lcore without locks, and freed by the control lcore after all readers have moved on (RCU).
+ * docs/pipeline.md describes the file. Layer 3: lib/schema, lib/envelope (times), lib/typecheck,
+ * lib/sign, lib/json, lib/wire, lib/reason; jansson, libsodium. No DPDK. A plan is built by the
+ * control lcore (or a tool), read by every lcore without locks, and freed by the control lcore
+ * after all readers have moved on (RCU).
  * Ids are dense small integers: arrays here are indexed by id and may have holes (present ==
  * false).
  */
@@ -63,6 +64,13 @@ struct atr_topic {
 	char name[ATR_NAME_MAX + 1];
 };
 
+/* What a raw value of an enumeration is called, for people; not on the wire. */
+struct atr_enum_name {
+	uint16_t field; /* index into the type's fields */
+	int64_t raw;
+	char name[ATR_NAME_MAX + 1];
+};
+
 struct atr_type {
 	bool present;
 	uint32_t id;
@@ -72,6 +80,9 @@ struct atr_type {
 	uint32_t field_count;
 	uint32_t fixed_size, tail_max; /* of the binary form */
 	char name[ATR_NAME_MAX + 1];
+	char tail_name[ATR_NAME_MAX + 1]; /* of the tail among the members; empty if no tail */
+	const struct atr_enum_name *enum_names; /* all fields', by field and raw value */
+	uint32_t enum_name_count;
 };
 
 struct atr_dest {
@@ -169,6 +180,9 @@ uint64_t atr_action_feeds(const struct atr_action *action, const uint8_t *payloa
 
 /* The same for an envelope's payload. Control lcore. */
 uint64_t atr_action_feeds_json(const struct atr_action *action, const struct atr_json *payload);
+
+/* Name of a raw value of a type's field (index); NULL if its enumeration gives none. Tools. */
+const char *atr_type_enum_name(const struct atr_type *type, unsigned int field, int64_t raw);
 
 /* True if name (terminated, dot-separated) matches pattern, where '*' stands for exactly one
  * token and a final '>' for one or more. */

@@ -71,7 +71,8 @@ static inline bool atr_lane_match(const struct atr_lane *lane, const uint8_t *pa
 }
 
 /* Makes a predicate lane that matches raw values in [min_raw, max_raw] (or outside, negated).
- * -EINVAL for a text field. */
+ * -EINVAL for a text field, -ERANGE if a bound is no value of the kind. min_raw above max_raw makes
+ * an empty range. */
 int atr_lane_compile(const struct atr_field *field, int64_t min_raw, int64_t max_raw, bool negate,
 		     struct atr_lane *lane);
 

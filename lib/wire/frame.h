@@ -36,7 +36,7 @@
 #define ATR_FIRST_BYTE_ENVELOPE 0x7B
 
 /* Packet flags. Exactly one of INLINE and ARENA; PRIORITY is P0 (highest) to P3.
- * ENVELOPE occurs on feeds only and is refused on ingress. */
+ * ENVELOPE occurs on feeds only, together with ARENA, and is refused on ingress. */
 #define ATR_FLAG_INLINE		UINT64_C(0x01)
 #define ATR_FLAG_ARENA		UINT64_C(0x02)
 #define ATR_FLAG_PRIORITY_SHIFT 2
@@ -111,8 +111,8 @@ struct atr_frame {
  * leaf_index must be below leaf_count. Result is at most ATR_PROOF_MAX. */
 unsigned int atr_frame_proof_nodes(uint32_t leaf_index, uint32_t leaf_count);
 
-/* Checks the structure of a datagram as a frame and fills *frame. Reads no byte at or beyond
- * data + length. After ATR_OK every pointer of *frame is in bounds, and so is every arena payload
+/* Checks the structure of a datagram (below 4 GiB) as a frame and fills *frame. Reads no byte at or
+ * beyond data + length. After ATR_OK every pointer of *frame is in bounds, and so is every arena payload
  * of every packet that has the ARENA flag (offset + length <= arena_length).
  *
  * Order of checks, first failure wins: FRAME_TRUNCATED (below 64 bytes), FRAME_MAGIC,

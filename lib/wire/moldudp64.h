@@ -28,7 +28,8 @@ struct atr_mold_hdr {
 _Static_assert(sizeof(struct atr_mold_hdr) == ATR_MOLD_HDR_SIZE, "MoldUDP64 header is 20 bytes");
 
 /* Writes the session name of a feed on a shard in an epoch: two base-36 digits of feed, two of
- * shard, six of epoch, upper case ("0100000001"). feed and shard are below 1,296. Not terminated. */
+ * shard, six of epoch, upper case ("0100000001"). feed and shard are below 1,296, epoch
+ * is below 36^6 (2,176,782,336). Not terminated. */
 void atr_mold_session(char session[ATR_MOLD_SESSION_SIZE], uint32_t feed, uint32_t shard,
 		      uint32_t epoch);
 
@@ -39,6 +40,11 @@ int atr_mold_session_parse(const char session[ATR_MOLD_SESSION_SIZE], uint32_t *
 /* Writes a downstream header to out (20 bytes). */
 void atr_mold_hdr_write(uint8_t *out, const char session[ATR_MOLD_SESSION_SIZE], uint64_t sequence,
 			uint16_t count);
+
+/* Fills the packet under which an envelope leaves: flags ARENA and ENVELOPE, arena form with offset
+ * 0 and the length of the envelope's canonical bytes, which follow the packet as its payload. */
+void atr_mold_envelope_packet(struct atr_packet *packet, uint32_t topic, uint32_t type,
+			      uint32_t source, uint64_t timestamp_ns, uint32_t length);
 
 /* A received downstream packet. */
 struct atr_mold_packet {
@@ -62,8 +68,8 @@ struct atr_mold_event {
 };
 
 /* Reads the block at *cursor (starting with 0) and advances it. 1 if a block was read, 0 at the
- * end, -EBADMSG if the block is not an ATR event (shorter than 72 bytes, flags without meaning,
- * payload length different from the packet's). */
+ * end, -EBADMSG if the block is not an ATR event (shorter than 72 bytes; flags without meaning,
+ * which includes ENVELOPE without ARENA; payload length different from the packet's). */
 int atr_mold_next(const struct atr_mold_packet *packet, size_t *cursor,
 		  struct atr_mold_event *event);
 

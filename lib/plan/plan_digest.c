@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* RFC 8785 form of a document of any size, straight into SHA-256. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_internal.h"
+
+#define BUFFER_SIZE 4096
+#define NUMBER_TEXT 32
+#define ESCAPE_TEXT 8
+
+_Static_assert(crypto_hash_sha256_BYTES == sizeof(((struct atr_plan *)0)->digest), "digest size");
+
+struct writer {
+	struct plan_loader *loader;
+	crypto_hash_sha256_state hash;
+	size_t used;
+	char buffer[BUFFER_SIZE];
+};
+
+static void put(struct writer *w, const char *bytes, size_t length)
+{
+	if (length > sizeof(w->buffer) - w->used) {
+		crypto_hash_sha256_update(&w->hash, (const uint8_t *)w->buffer, w->used);
+		w->used = 0;
+	}
+	if (length > sizeof(w->buffer)) {
+		crypto_hash_sha256_update(&w->hash, (const uint8_t *)bytes, length);
+		return;
+	}
+	memcpy(w->buffer + w->used, bytes, length);
+	w->used += length;
+}
+
+static void put_string(struct writer *w, const char *text, size_t length)
+{
+	static const char short_forms[] = "\bb\tt\nn\ff\rr\"\"\\\\";
+	size_t start = 0;
+
+	put(w, "\"", 1);
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)text[i];
+		char escape[ESCAPE_TEXT];
+		const char *form;
+
+		if (c >= ' ' && c != '"' && c != '\\')
+			continue;
+		put(w, text + start, i - start);
+		start = i + 1;
+		for (form = short_forms; *form && (unsigned char)*form != c; form += 2)
+			;
+		if (*form) {
+			put(w, "\\", 1);
+			put(w, form + 1, 1);
+		} else {
+			put(w, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", c));
+		}
+	}
+	put(w, text + start, length - start);
+	put(w, "\"", 1);
+}
+
+/* UTF-8 bytes in the order of UTF-16 code units: characters beyond the basic plane (lead bytes
+ * F0..F4) come before U+E000..U+FFFF (lead bytes EE and EF). */
+static unsigned int utf16_rank(unsigned char c)
+{
+	return c == 0xEE || c == 0xEF ? c + 0x10u : c;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const unsigned char *x = *(const unsigned char *const *)a;
+	const unsigned char *y = *(const unsigned char *const *)b;
+
+	while (*x && *x == *y)
+		x++, y++;
+	return (int)utf16_rank(*x) - (int)utf16_rank(*y);
+}
+
+static int put_value(struct writer *w, const json_t *value, unsigned int depth);
+
+static int put_object(struct writer *w, const json_t *object, unsigned int depth)
+{
+	size_t count = 0;
+	const char **names = malloc((json_object_size(object) + 1) * sizeof(*names));
+	const char *name;
+	json_t *member;
+	int ret = 0;
+
+	if (!names)
+		return plan_no_memory(w->loader);
+	json_object_foreach((json_t *)(uintptr_t)object, name, member) names[count++] = name;
+	qsort(names, count, sizeof(*names), compare_names);
+	put(w, "{", 1);
+	for (size_t i = 0; i < count && ret == 0; i++) {
+		size_t mark = plan_path_member(w->loader, names[i]);
+
+		if (i)
+			put(w, ",", 1);
+		put_string(w, names[i], strlen(names[i]));
+		put(w, ":", 1);
+		ret = put_value(w, json_object_get(object, names[i]), depth + 1);
+		plan_path_cut(w->loader, mark);
+	}
+	put(w, "}", 1);
+	free(names);
+	return ret;
+}
+
+static int put_array(struct writer *w, const json_t *array, unsigned int depth)
+{
+	int ret = 0;
+
+	put(w, "[", 1);
+	for (size_t i = 0; i < json_array_size(array) && ret == 0; i++) {
+		size_t mark = plan_path_index(w->loader, i);
+
+		if (i)
+			put(w, ",", 1);
+		ret = put_value(w, json_array_get(array, i), depth + 1);
+		plan_path_cut(w->loader, mark);
+	}
+	put(w, "]", 1);
+	return ret;
+}
+
+static int put_integer(struct writer *w, const json_t *value)
+{
+	long long v = json_integer_value(value);
+	char text[NUMBER_TEXT];
+
+	if (v > PLAN_INTEGER_MAX || v < -PLAN_INTEGER_MAX)
+		return plan_fail(w->loader, "integers beyond 2^53-1 are not allowed");
+	put(w, text, (size_t)snprintf(text, sizeof(text), "%lld", v));
+	return 0;
+}
+
+static int put_value(struct writer *w, const json_t *value, unsigned int depth)
+{
+	char text[NUMBER_TEXT];
+
+	if (depth > PLAN_DEPTH_MAX)
+		return plan_fail(w->loader, "nested deeper than %u", PLAN_DEPTH_MAX);
+	switch (json_typeof(value)) {
+	case JSON_OBJECT: return put_object(w, value, depth);
+	case JSON_ARRAY: return put_array(w, value, depth);
+	case JSON_STRING:
+		put_string(w, json_string_value(value), json_string_length(value));
+		return 0;
+	case JSON_INTEGER: return put_integer(w, value);
+	case JSON_REAL:
+		put(w, text, (size_t)atr_json_number(json_real_value(value), text));
+		return 0;
+	case JSON_TRUE: put(w, "true", 4); return 0;
+	case JSON_FALSE: put(w, "false", 5); return 0;
+	case JSON_NULL: put(w, "null", 4); return 0;
+	}
+	return plan_fail(w->loader, "is of no JSON type");
+}
+
+int plan_digest(struct plan_loader *loader, const json_t *document, uint8_t digest[32])
+{
+	struct writer w = {.loader = loader};
+	int ret;
+
+	crypto_hash_sha256_init(&w.hash);
+	ret = put_value(&w, document, 0);
+	crypto_hash_sha256_update(&w.hash, (const uint8_t *)w.buffer, w.used);
+	crypto_hash_sha256_final(&w.hash, digest);
+	return ret;
+}

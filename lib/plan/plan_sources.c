@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Section "sources". */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_internal.h"
+
+#include "../envelope/envelope.h"
+#include "../sign/sign.h"
+
+#define PRIORITY_MAX      3u
+#define WINDOW_MIN        64u
+#define WINDOW_MAX        (1u << 20)
+#define WINDOW_DEFAULT    4096u
+#define MAX_AHEAD_DEFAULT 65536u
+
+_Static_assert(sizeof(((struct atr_key *)0)->public_key) == ATR_PUBLIC_KEY_SIZE, "key size");
+
+static int load_time(struct plan_loader *l, const json_t *value, const char *name, uint64_t *ns)
+{
+	const char *text;
+	int ret = plan_read_string(l, value, name, false, &text);
+
+	if (ret < 0 || !text)
+		return ret;
+	if (atr_time_parse(text, strlen(text), ns) < 0)
+		return plan_fail_member(l, name,
+					"must be an RFC 3339 UTC time like "
+					"\"2026-01-31T00:00:00Z\"");
+	return 0;
+}
+
+static int load_public(struct plan_loader *l, const json_t *value, struct atr_source *source,
+		       struct atr_key *key)
+{
+	const char *text;
+	int ret = plan_read_string(l, value, "public", true, &text);
+
+	if (ret < 0)
+		return ret;
+	if (atr_hex_decode(text, strlen(text), key->public_key, sizeof(key->public_key)) < 0)
+		return plan_fail_member(l, "public", "must be 64 lowercase hex digits");
+	if (!atr_public_key_ok(key->public_key))
+		return plan_fail_member(l, "public",
+					"is no acceptable Ed25519 key (not canonical, not on the "
+					"curve or not in the prime-order group); generate one with "
+					"atrctl keygen");
+	for (unsigned int i = 0; i < source->key_count; i++)
+		if (memcmp(source->keys[i].public_key, key->public_key, ATR_PUBLIC_KEY_SIZE) == 0)
+			return plan_fail_member(l, "public",
+						"the source has this key twice; remove one");
+	return 0;
+}
+
+static int load_key(struct plan_loader *l, const json_t *value, struct atr_source *source)
+{
+	static const char *const known[] = {"id", "public", "not_before", "not_after", NULL};
+	struct atr_key key = {.not_after_ns = UINT64_MAX};
+	uint64_t id = 0;
+	int ret = plan_members(l, value, known);
+
+	if (ret == 0)
+		ret = plan_read_uint(l, value, (struct plan_uint){"id", 1, UINT32_MAX, true}, &id);
+	if (ret == 0 && atr_source_key(source, (uint32_t)id))
+		return plan_fail_member(l, "id", "another key of the source has this id");
+	key.id = (uint32_t)id;
+	if (ret == 0)
+		ret = load_public(l, value, source, &key);
+	if (ret == 0)
+		ret = load_time(l, value, "not_before", &key.not_before_ns);
+	if (ret == 0)
+		ret = load_time(l, value, "not_after", &key.not_after_ns);
+	if (ret == 0 && key.not_after_ns <= key.not_before_ns)
+		return plan_fail_member(l, "not_after", "must be later than not_before");
+	if (ret == 0)
+		source->keys[source->key_count++] = key;
+	return ret;
+}
+
+static int load_keys(struct plan_loader *l, const json_t *value, struct atr_source *source)
+{
+	const json_t *keys;
+	int ret = plan_read_array(l, value, "keys", true, ATR_KEYS_MAX, &keys);
+	size_t mark = plan_path_member(l, "keys");
+
+	if (ret == 0 && json_array_size(keys) == 0)
+		return plan_fail(l, "a source needs at least one key");
+	for (size_t i = 0; ret == 0 && i < json_array_size(keys); i++) {
+		size_t element = plan_path_index(l, i);
+
+		ret = load_key(l, json_array_get(keys, i), source);
+		plan_path_cut(l, element);
+	}
+	plan_path_cut(l, mark);
+	return ret;
+}
+
+static int load_role(struct plan_loader *l, const json_t *value, struct atr_source *source)
+{
+	struct atr_plan *plan = l->plan;
+	char role[ATR_NAME_MAX + 1];
+	uint32_t i;
+	int ret = plan_read_name(l, value, "role", PLAN_NAME_IDENTIFIER, role);
+
+	if (ret < 0)
+		return ret;
+	for (i = 0; i < plan->role_count && strcmp(plan->roles[i], role) != 0; i++)
+		;
+	if (i == ATR_ROLES_MAX)
+		return plan_fail_member(l, "role", "more than %u roles", ATR_ROLES_MAX);
+	if (i == plan->role_count)
+		memcpy(plan->roles[plan->role_count++], role, sizeof(role));
+	source->role = (uint8_t)i;
+	return 0;
+}
+
+static int load_window(struct plan_loader *l, const json_t *value, struct atr_source *source)
+{
+	uint64_t window = WINDOW_DEFAULT, ahead = MAX_AHEAD_DEFAULT;
+	int ret = plan_read_uint(
+		l, value, (struct plan_uint){"window", WINDOW_MIN, WINDOW_MAX, false}, &window);
+
+	if (ret == 0 && (window & (window - 1)) != 0)
+		return plan_fail_member(l, "window", "must be a power of two from %u to %u",
+					WINDOW_MIN, WINDOW_MAX);
+	if (ret == 0)
+		ret = plan_read_uint(l, value,
+				     (struct plan_uint){"max_ahead", 1, UINT32_MAX, false}, &ahead);
+	source->window = (uint32_t)window;
+	source->max_ahead = (uint32_t)ahead;
+	return ret;
+}
+
+static int load_source(struct plan_loader *l, const json_t *value)
+{
+	static const char *const known[] = {"id",     "name",      "role", "level", "priority",
+					    "window", "max_ahead", "rate", "keys",  NULL};
+	uint64_t id = 0, level = 0, priority = 0;
+	struct atr_source *source;
+	int ret = plan_members(l, value, known);
+
+	if (ret == 0)
+		ret = plan_read_uint(l, value, (struct plan_uint){"id", 1, ATR_ID_MAX, true}, &id);
+	if (ret < 0)
+		return ret;
+	source = &l->plan->sources[id];
+	if (source->present)
+		return plan_fail_member(l, "id", "another source has this id; ids are unique");
+	source->present = true;
+	source->id = (uint32_t)id;
+	ret = plan_read_name(l, value, "name", PLAN_NAME_IDENTIFIER, source->name);
+	if (ret == 0 && plan_names_add(&l->plan->rules->source_names, source->name, source->id) < 0)
+		return plan_fail_member(l, "name",
+					"another source has this name; names are unique");
+	if (ret == 0)
+		ret = load_role(l, value, source);
+	if (ret == 0)
+		ret = plan_read_uint(l, value, (struct plan_uint){"level", 0, ATR_LEVEL_MAX, false},
+				     &level);
+	if (ret == 0)
+		ret = plan_read_uint(l, value,
+				     (struct plan_uint){"priority", 0, PRIORITY_MAX, false},
+				     &priority);
+	source->level = (uint8_t)level;
+	source->priority = (uint8_t)priority;
+	if (ret == 0)
+		ret = load_window(l, value, source);
+	if (ret == 0)
+		ret = plan_read_rate(l, value, &source->rate);
+	if (ret == 0)
+		ret = load_keys(l, value, source);
+	return ret;
+}
+
+int plan_load_sources(struct plan_loader *l, const json_t *document)
+{
+	struct atr_plan *plan = l->plan;
+	const json_t *sources;
+	int ret = plan_read_array(l, document, "sources", true, ATR_ID_MAX, &sources);
+	size_t mark = plan_path_member(l, "sources");
+
+	if (ret == 0)
+		ret = plan_id_slots(l, sources, 1, ATR_ID_MAX, &plan->source_slots);
+	if (ret < 0)
+		return ret;
+	plan->sources = calloc(plan->source_slots + 1, sizeof(*plan->sources));
+	plan->roles = calloc(ATR_ROLES_MAX, sizeof(*plan->roles));
+	if (!plan->sources || !plan->roles ||
+	    plan_names_init(&plan->rules->source_names, json_array_size(sources)) < 0)
+		return plan_no_memory(l);
+	for (size_t i = 0; i < json_array_size(sources) && ret == 0; i++) {
+		size_t element = plan_path_index(l, i);
+
+		ret = load_source(l, json_array_get(sources, i));
+		plan->source_count++;
+		plan_path_cut(l, element);
+	}
+	plan_path_cut(l, mark);
+	return ret;
+}
