@@ -8,20 +8,20 @@
 
 #include "../../lib/reason/reason.h"
 
-#define ETH_HDR	      14
+#define ETH_HDR       14
 #define VLAN_TAG      4
 #define VLAN_TAGS_MAX 2
-#define SLL_HDR	      16 /* Linux cooked capture */
+#define SLL_HDR       16 /* Linux cooked capture */
 #define SLL_PROTOCOL  14
 #define SLL2_HDR      20
 #define NULL_HDR      4 /* BSD loopback */
-#define IP_HDR	      20
-#define UDP_HDR	      8
+#define IP_HDR        20
+#define UDP_HDR       8
 #define TYPE_IPV4     0x0800
 #define TYPE_VLAN     0x8100
 #define TYPE_QINQ     0x88A8
 #define PROTOCOL_UDP  17
-#define TTL	      64
+#define TTL           64
 #define FRAGMENT_BITS 0x3FFF /* more fragments, and the offset */
 #define DONT_FRAGMENT 0x40
 
@@ -72,8 +72,8 @@ static uint16_t udp_sum(const uint8_t *ip, const uint8_t *udp, uint16_t length)
 	return fold(sum16(udp, length, sum));
 }
 
-int capture_build(const struct capture_flow *flow, const uint8_t *data, size_t length,
-		  uint8_t *out, size_t capacity)
+int capture_build(const struct capture_flow *flow, const uint8_t *data, size_t length, uint8_t *out,
+		  size_t capacity)
 {
 	size_t total = ETH_HDR + IP_HDR + UDP_HDR + length;
 	uint8_t *ip = out + ETH_HDR, *udp = ip + IP_HDR;
@@ -109,20 +109,16 @@ static int find_ip(int link_type, const uint8_t *p, size_t length, struct captur
 
 	switch (link_type) {
 	case DLT_RAW:
-	case DLT_IPV4:
-		return 0;
+	case DLT_IPV4: return 0;
 	case DLT_NULL:
-	case DLT_LOOP:
-		return NULL_HDR;
+	case DLT_LOOP: return NULL_HDR;
 	case DLT_LINUX_SLL:
 		return length >= SLL_HDR && get16(p + SLL_PROTOCOL) == TYPE_IPV4 ? SLL_HDR
-										  : -ENOENT;
+										 : -ENOENT;
 	case DLT_LINUX_SLL2:
 		return length >= SLL2_HDR && get16(p) == TYPE_IPV4 ? SLL2_HDR : -ENOENT;
-	case DLT_EN10MB:
-		break;
-	default:
-		return -ENOENT;
+	case DLT_EN10MB: break;
+	default: return -ENOENT;
 	}
 	if (length < ETH_HDR)
 		return -ENOENT;

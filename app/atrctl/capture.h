@@ -16,8 +16,8 @@ struct capture_flow {
 
 /* Writes an Ethernet packet with valid checksums to out and returns its length; -EMSGSIZE if the
  * datagram or the packet is too large. */
-int capture_build(const struct capture_flow *flow, const uint8_t *data, size_t length,
-		  uint8_t *out, size_t capacity);
+int capture_build(const struct capture_flow *flow, const uint8_t *data, size_t length, uint8_t *out,
+		  size_t capacity);
 
 /* Finds the UDP datagram in a packet of a link type (DLT_*); up to two VLAN tags are stepped over.
  * 0; -ENOENT if the packet is no UDP over IPv4; or a reason (positive): ATR_REASON_IP_MALFORMED,

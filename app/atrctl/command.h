@@ -7,7 +7,7 @@
 enum exit_status {
 	EXIT_OK = 0,
 	EXIT_NEGATIVE = 1, /* it ran, and the answer is no: refused, unbalanced, not reachable */
-	EXIT_USAGE = 2	   /* it did not run: options, files or environment are wrong */
+	EXIT_USAGE = 2     /* it did not run: options, files or environment are wrong */
 };
 
 struct command {

@@ -11,7 +11,7 @@
 #include "term.h"
 
 #define PRIORITY_MAX 3
-#define NO_SLOT	     SIZE_MAX /* looked at further below */
+#define NO_SLOT      SIZE_MAX /* looked at further below */
 
 int name_copy(const struct atr_json *string, char *out)
 {
@@ -64,8 +64,9 @@ static int take_members(const struct atr_json *root, struct event_line *line, ch
 		known++;
 	}
 	if (known != root->count) {
-		snprintf(error, ERROR_SIZE, "a member is not known; an event has topic, type, "
-					    "payload and maybe timestamp, source, id, meta, priority");
+		snprintf(error, ERROR_SIZE,
+			 "a member is not known; an event has topic, type, "
+			 "payload and maybe timestamp, source, id, meta, priority");
 		return -EINVAL;
 	}
 	return 0;

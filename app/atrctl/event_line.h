@@ -9,9 +9,9 @@
 #include "../../lib/json/json.h"
 #include "../../lib/plan/plan.h"
 
-#define ERROR_SIZE	512
+#define ERROR_SIZE 512
 /* Text of an event line: a document of lib/json's largest size. */
-#define EVENT_LINE_MAX	ATR_JSON_BYTES_MAX
+#define EVENT_LINE_MAX ATR_JSON_BYTES_MAX
 
 /* A parsed line; pointers into the parser's memory. Strings hold no U+0000. */
 struct event_line {
@@ -20,8 +20,8 @@ struct event_line {
 	const struct atr_json *topic, *type;
 	const struct atr_json *payload;
 	const struct atr_json *meta; /* NULL if not given */
-	uint64_t timestamp_ns;	     /* now if not given */
-	uint8_t priority;	     /* 0..3; 255 if not given */
+	uint64_t timestamp_ns;       /* now if not given */
+	uint8_t priority;            /* 0..3; 255 if not given */
 };
 #define PRIORITY_NOT_GIVEN 255
 

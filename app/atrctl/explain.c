@@ -222,9 +222,9 @@ json_t *explain_event_json(const struct atr_plan *plan, const struct atr_packet 
 	if (packet->flags & ATR_FLAG_ENVELOPE) {
 		json_t *envelope = json_loadb((const char *)payload, payload_length, 0, NULL);
 
-		json_object_set_new(o, "envelope", envelope ? envelope
-							    : explain_bytes_json(payload,
-										 payload_length));
+		json_object_set_new(o, "envelope",
+				    envelope ? envelope
+					     : explain_bytes_json(payload, payload_length));
 		return o;
 	}
 	type = readable_type(plan, packet, payload_length);

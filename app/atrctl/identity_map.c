@@ -17,7 +17,8 @@ struct slot {
 };
 
 struct identity_map {
-	uint8_t key[crypto_shorthash_KEYBYTES]; /* captures are hostile: probes must not be steered */
+	uint8_t key[crypto_shorthash_KEYBYTES]; /* captures are hostile: probes must not be steered
+						 */
 	size_t slots, used;
 	struct slot *slot;
 };
@@ -83,8 +84,8 @@ uint8_t identity_map_test(struct identity_map *map, const struct identity *ident
 		return ATR_REASON_MEMORY_FULL;
 	slot = probe(map, identity);
 	if (slot->taken)
-		return memcmp(slot->digest, digest, IDENTITY_DIGEST) == 0 ? ATR_DUPLICATE :
-									    ATR_REASON_CONFLICT;
+		return memcmp(slot->digest, digest, IDENTITY_DIGEST) == 0 ? ATR_DUPLICATE
+									  : ATR_REASON_CONFLICT;
 	slot->taken = true;
 	slot->identity = *identity;
 	memcpy(slot->digest, digest, IDENTITY_DIGEST);

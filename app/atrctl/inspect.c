@@ -108,15 +108,15 @@ static void frame_json(const struct inspect *in, const struct verdict *v, json_t
 		json_decref(judged);
 		json_array_append_new(events, event);
 	}
-	json_object_set_new(
-		o, "frame",
-		json_pack("{s:I,s:I,s:s,s:I,s:I,s:I,s:i,s:s,s:I,s:b}", "source",
-			  (json_int_t)h->source, "key", (json_int_t)h->key, "realm", realm,
-			  "first_sequence", (json_int_t)h->first_sequence, "leaf_index",
-			  (json_int_t)h->leaf_index, "leaf_count", (json_int_t)h->leaf_count,
-			  "proof_nodes", (int)v->frame.proof_nodes, "root", root, "arena_length",
-			  (json_int_t)h->arena_length, "signature_checked",
-			  (int)v->signature_checked));
+	json_object_set_new(o, "frame",
+			    json_pack("{s:I,s:I,s:s,s:I,s:I,s:I,s:i,s:s,s:I,s:b}", "source",
+				      (json_int_t)h->source, "key", (json_int_t)h->key, "realm",
+				      realm, "first_sequence", (json_int_t)h->first_sequence,
+				      "leaf_index", (json_int_t)h->leaf_index, "leaf_count",
+				      (json_int_t)h->leaf_count, "proof_nodes",
+				      (int)v->frame.proof_nodes, "root", root, "arena_length",
+				      (json_int_t)h->arena_length, "signature_checked",
+				      (int)v->signature_checked));
 	json_object_set_new(o, "events", events);
 }
 
@@ -201,8 +201,9 @@ static void show_feed(struct inspect *in, const struct capture_flow *flow, const
 		fputs(" feed, session ", stdout);
 		term_text(stdout, p.session, sizeof(p.session));
 		printf(", %s, next or first message %llu\n",
-		       p.count == 0 ? "heartbeat" :
-		       p.count == ATR_MOLD_COUNT_END ? "end of session" : "messages",
+		       p.count == 0                    ? "heartbeat"
+		       : p.count == ATR_MOLD_COUNT_END ? "end of session"
+						       : "messages",
 		       (unsigned long long)p.sequence);
 	}
 	while (p.count != ATR_MOLD_COUNT_END && (more = atr_mold_next(&p, &cursor, &event)) != 0) {
@@ -216,7 +217,8 @@ static void show_feed(struct inspect *in, const struct capture_flow *flow, const
 		if (o) {
 			json_t *e = explain_event_json(in->plan, event.packet, payload, n);
 
-			json_object_set_new(e, "sequence", json_integer((json_int_t)event.sequence));
+			json_object_set_new(e, "sequence",
+					    json_integer((json_int_t)event.sequence));
 			json_array_append_new(events, e);
 			continue;
 		}

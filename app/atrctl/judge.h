@@ -23,14 +23,14 @@ enum datagram_kind { DATAGRAM_OTHER, DATAGRAM_FRAME, DATAGRAM_ENVELOPE };
 struct verdict {
 	enum datagram_kind kind;
 	uint8_t reason; /* ATR_OK, ATR_DUPLICATE (all of it), or the first refusal */
-	bool parsed;	/* frame or envelope below is filled */
+	bool parsed;    /* frame or envelope below is filled */
 	bool signature_checked;
-	uint8_t root[ATR_HASH_SIZE]; /* of a parsed frame's tree */
-	struct atr_frame frame;	     /* pointers into the datagram */
+	uint8_t root[ATR_HASH_SIZE];  /* of a parsed frame's tree */
+	struct atr_frame frame;       /* pointers into the datagram */
 	struct atr_envelope envelope; /* pointers into the judge's parser: until the next call */
 	unsigned int events, admitted, duplicates;
 	uint8_t event[ATR_FRAME_PACKETS_MAX]; /* reason a packet of a parsed frame */
-	char detail[VERDICT_DETAIL];	      /* more about reason, safe for terminals, or "" */
+	char detail[VERDICT_DETAIL];          /* more about reason, safe for terminals, or "" */
 };
 
 struct judge;

@@ -8,14 +8,14 @@
 #include "../../lib/schema/schema.h"
 #include "../../lib/sign/sign.h"
 
-#define SIGNED_MAX (ATR_ENVELOPE_PREFIX_SIZE + sizeof(uint64_t) + ATR_JSON_BYTES_MAX)
+#define SIGNED_MAX         (ATR_ENVELOPE_PREFIX_SIZE + sizeof(uint64_t) + ATR_JSON_BYTES_MAX)
 #define NS_PER_MILLISECOND UINT64_C(1000000)
 
 bool judge_envelope_signature(const struct atr_plan *plan, const struct atr_envelope *envelope,
 			      uint64_t now_ns, uint8_t *reason)
 {
-	const struct atr_source *source = atr_plan_source_named(
-		plan, envelope->source->string, envelope->source->string_length);
+	const struct atr_source *source = atr_plan_source_named(plan, envelope->source->string,
+								envelope->source->string_length);
 	uint8_t text[SIGNED_MAX];
 	int n;
 
@@ -116,8 +116,8 @@ void judge_envelope(struct judge *judge, const uint8_t *data, size_t length, uin
 	if (judge->plan && length > judge->plan->envelope_bytes)
 		v->reason = ATR_REASON_ENVELOPE_SIZE;
 	else
-		v->reason = atr_envelope_parse(judge->parser, (const char *)data, length,
-					       &v->envelope);
+		v->reason =
+			atr_envelope_parse(judge->parser, (const char *)data, length, &v->envelope);
 	v->parsed = v->reason == ATR_OK;
 	if (v->parsed)
 		v->reason = envelope_gates(judge, data, length, now_ns, v);

@@ -28,8 +28,7 @@ static uint8_t event_schema(const struct atr_plan *plan, const struct atr_frame 
 	if (!type || !type->binary)
 		return ATR_REASON_UNKNOWN_TYPE;
 	payload = atr_frame_payload(frame, i, &length);
-	return atr_typecheck_schema(type->binary, payload, length,
-				    packet->flags & ATR_FLAG_ARENA);
+	return atr_typecheck_schema(type->binary, payload, length, packet->flags & ATR_FLAG_ARENA);
 }
 
 static uint8_t event_canonical(const struct atr_plan *plan, const struct atr_frame *frame,
@@ -92,8 +91,8 @@ static uint8_t frame_signature(struct judge *judge, const struct atr_source *sou
 		return ATR_REASON_KEY_TIME;
 	atr_tree_head_init(&head, hdr->realm, hdr->source, hdr->key, hdr->leaf_count, v->root);
 	v->signature_checked = true;
-	return head_verifies(judge, key, &head, v->frame.signature) ? ATR_OK :
-								     ATR_REASON_BAD_SIGNATURE;
+	return head_verifies(judge, key, &head, v->frame.signature) ? ATR_OK
+								    : ATR_REASON_BAD_SIGNATURE;
 }
 
 static void identify(struct judge *judge, struct verdict *v, const uint8_t *leaf)
@@ -165,8 +164,8 @@ void judge_frame(struct judge *judge, const uint8_t *data, size_t length, uint64
 			refuse_rest(v, reason);
 		for (unsigned int i = 0; i < v->events; i++)
 			if (v->event[i] == ATR_OK)
-				v->event[i] = event_ruleset(judge->plan, source,
-							    &v->frame.packets[i]);
+				v->event[i] =
+					event_ruleset(judge->plan, source, &v->frame.packets[i]);
 	}
 	identify(judge, v, leaf);
 	conclude(v);

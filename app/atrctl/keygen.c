@@ -59,8 +59,8 @@ int cmd_keygen(int argc, char **argv)
 	const char *out = NULL, *public = NULL, *phrase = NULL;
 	const struct option table[] = {
 		{"--out", "FILE", "new key file to write (mode 0600)", OPTION_STRING, &out, 0, 0},
-		{"--public", "FILE", "print the public key of this key file", OPTION_STRING, &public,
-		 0, 0},
+		{"--public", "FILE", "print the public key of this key file", OPTION_STRING,
+		 &public, 0, 0},
 		{"--from-phrase", "TEXT",
 		 "seed = SHA-256 of TEXT: for demonstration only, as anybody\n"
 		 "who knows the text has the key",

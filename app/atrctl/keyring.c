@@ -26,7 +26,7 @@ static int identify(struct keyring *ring, struct producer *p, const char *path, 
 			return 0;
 		}
 	snprintf(error, ERROR_SIZE,
-		 "%s is no key of source '%s' in the plan; add its public key to the plan "
+		 "%.300s is no key of source '%s' in the plan; add its public key to the plan "
 		 "('atrctl keygen --public FILE'), or use the right file",
 		 path, p->source->name);
 	return -EINVAL;

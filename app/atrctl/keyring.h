@@ -18,10 +18,10 @@ struct producer {
 
 struct keyring {
 	const struct atr_plan *plan;
-	const char *only;	   /* --source, or NULL */
-	const char *key;	   /* --key, or NULL */
-	const char *directory;	   /* --key-dir, or NULL */
-	struct option_u64 key_id;  /* --key-id */
+	const char *only;           /* --source, or NULL */
+	const char *key;            /* --key, or NULL */
+	const char *directory;      /* --key-dir, or NULL */
+	struct option_u64 key_id;   /* --key-id */
 	struct producer *producers; /* by source id, plan->source_slots of them */
 };
 

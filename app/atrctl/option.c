@@ -9,9 +9,9 @@
 
 #include "command.h"
 
-#define HELP_COLUMN  26
-#define PER_MILLION  1000000u
-#define PORT_MAX     65535u
+#define HELP_COLUMN             26
+#define PER_MILLION             1000000u
+#define PORT_MAX                65535u
 #define PERCENT_FRACTION_DIGITS 4
 
 int usage_error(const char *command, const char *format, ...)
@@ -97,8 +97,7 @@ static int parse_percent(const char *text, uint32_t *per_million)
 static int wrong(const char *command, const struct option *o, const char *value)
 {
 	if (o->kind == OPTION_U64)
-		usage_error(command,
-			    "%s takes a number from %llu to %llu, not '%s'", o->name,
+		usage_error(command, "%s takes a number from %llu to %llu, not '%s'", o->name,
 			    (unsigned long long)o->min, (unsigned long long)o->max, value);
 	else if (o->kind == OPTION_LOSS)
 		usage_error(command, "%s takes a percentage (0 to 100) and a seed, e.g. %s 5 42",
@@ -115,12 +114,8 @@ static int set(const char *command, const struct option *o, char **values)
 	struct option_u64 *number = o->target;
 
 	switch (o->kind) {
-	case OPTION_FLAG:
-		*(bool *)o->target = true;
-		return 0;
-	case OPTION_STRING:
-		*(const char **)o->target = values[0];
-		return 0;
+	case OPTION_FLAG: *(bool *)o->target = true; return 0;
+	case OPTION_STRING: *(const char **)o->target = values[0]; return 0;
 	case OPTION_U64:
 		if (parse_u64(values[0], o->min, o->max, &number->value))
 			return wrong(command, o, values[0]);

@@ -57,7 +57,6 @@ int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 int parse_address(const char *text, struct address *address);
 
 /* Prints "atrctl COMMAND: message" to stderr and returns EXIT_USAGE. */
-int usage_error(const char *command, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+int usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -13,15 +13,15 @@
 #include "capture.h"
 #include "event_line.h"
 
-#define RATE_DEFAULT	20000
-#define PER_MILLION	1000000u
-#define SEND_BUFFER	(4 << 20)
-#define FULL_WAIT_MS	100
-#define FULL_TRIES	20
-#define PACE_MARGIN_NS	(200 * UINT64_C(1000)) /* shorter sleeps cost more than they hold back */
+#define RATE_DEFAULT    20000
+#define PER_MILLION     1000000u
+#define SEND_BUFFER     (4 << 20)
+#define FULL_WAIT_MS    100
+#define FULL_TRIES      20
+#define PACE_MARGIN_NS  (200 * UINT64_C(1000)) /* shorter sleeps cost more than they hold back */
 #define DEFAULT_ETH_SRC "02:00:00:00:00:02"
 #define DEFAULT_ETH_DST "02:00:00:00:00:01"
-#define DEFAULT_PORT	40000
+#define DEFAULT_PORT    40000
 
 uint64_t random_next(uint64_t *state)
 {

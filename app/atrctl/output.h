@@ -19,7 +19,7 @@ struct output_params {
 	const char *save;    /* capture file instead of a socket, or NULL */
 	const char *eth_src; /* of the capture file: "02:00:00:00:00:01" */
 	const char *eth_dst;
-	struct option_u64 rate;	   /* datagrams per second */
+	struct option_u64 rate;    /* datagrams per second */
 	struct option_u64 repeat;  /* times that every datagram is sent */
 	struct option_u64 shuffle; /* seed */
 	struct option_loss loss;

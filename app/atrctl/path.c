@@ -43,7 +43,8 @@ static void draw(json_t *stages)
 
 	puts("   wire in");
 	if (json_is_object(stages)) {
-		json_object_foreach(stages, name, stage) {
+		json_object_foreach(stages, name, stage)
+		{
 			json_t *row = json_pack("{s:s,s:O}", "name", name, "description", stage);
 
 			puts("      |\n      v");
@@ -51,7 +52,8 @@ static void draw(json_t *stages)
 			json_decref(row);
 		}
 	}
-	json_array_foreach(stages, i, stage) {
+	json_array_foreach(stages, i, stage)
+	{
 		puts("      |\n      v");
 		print_stage(stage);
 	}

@@ -8,8 +8,8 @@
 #include "command.h"
 
 #define TREE_MAX   65536
-#define MTU_MIN	   576
-#define MTU_MAX	   9000
+#define MTU_MIN    576
+#define MTU_MAX    9000
 #define RATE_MAX   100000000
 #define WAIT_MAX   60000
 #define RETRY_MAX  20
@@ -20,7 +20,8 @@ static const struct usage usage = {
 	"pub --plan FILE (--source NAME --key FILE | --key-dir DIR) --to IP:PORT\n"
 	"           (--jsonl FILE | --csv FILE | --generate COUNT) --as frames|envelopes ...",
 	"Publishes events. A JSON line is {\"topic\",\"type\",\"payload\"} and, if wanted,\n"
-	"\"timestamp\", \"source\", \"priority\" (0 best to 3), \"meta\" and \"id\" (envelopes). In CSV,\n"
+	"\"timestamp\", \"source\", \"priority\" (0 best to 3), \"meta\" and \"id\" (envelopes). "
+	"In CSV,\n"
 	"columns of these names are the same, every other column is a member of the payload.\n"
 	"\n"
 	"As frames, payload members in engineering units become the binary fields of the\n"
@@ -152,15 +153,17 @@ static int run(struct pub *pub, int argc, char **argv)
 		{"--type", "NAME", "type of generated events, and of CSV without column type",
 		 OPTION_STRING, &o->type, 0, 0},
 		{"--as", "frames|envelopes", "the way in", OPTION_STRING, &o->as, 0, 0},
-		{"--rate", "N", "datagrams per second, 0 unlimited (default 20000, which no\n"
-				"socket buffer on the way overruns)",
+		{"--rate", "N",
+		 "datagrams per second, 0 unlimited (default 20000, which no\n"
+		 "socket buffer on the way overruns)",
 		 OPTION_U64, &o->output.rate, 0, RATE_MAX},
 		{"--tree", "N", "frames a Merkle tree and signature (default 256)", OPTION_U64,
 		 &o->tree, 1, TREE_MAX},
 		{"--mtu", "BYTES", "largest IP packet (default 1500)", OPTION_U64, &o->mtu, MTU_MIN,
 		 MTU_MAX},
-		{"--sequence-file", "FILE", "next sequences, kept across runs, written before sending",
-		 OPTION_STRING, &o->sequence_path, 0, 0},
+		{"--sequence-file", "FILE",
+		 "next sequences, kept across runs, written before sending", OPTION_STRING,
+		 &o->sequence_path, 0, 0},
 		{"--first-sequence", "N", "first sequence of every source, instead", OPTION_U64,
 		 &o->first_sequence, 0, UINT64_MAX},
 		{"--wait", "MS", "first wait for a reply to an envelope (default 500)", OPTION_U64,

@@ -110,8 +110,8 @@ int pub_csv_open(struct pub *pub, char *error)
 	}
 	csv->columns = csv->cells;
 	for (unsigned int i = 0; i < csv->columns; i++) {
-		csv->names[i] = strndup(csv->bytes + csv->start[i],
-					csv->start[i + 1] - csv->start[i]);
+		csv->names[i] =
+			strndup(csv->bytes + csv->start[i], csv->start[i + 1] - csv->start[i]);
 		if (!csv->names[i] || csv->names[i][0] == '\0') {
 			snprintf(error, ERROR_SIZE, "CSV column %u has no name", i + 1);
 			return -EINVAL;
@@ -160,7 +160,7 @@ static json_t *cell_value(const struct csv *csv, unsigned int i, bool is_text)
 	return json_stringn(text, length);
 }
 
-static const char *const event_members[] = {"topic", "type",	 "source",
+static const char *const event_members[] = {"topic", "type",     "source",
 					    "id",    "priority", "timestamp"};
 
 static bool is_event_member(const char *name)
@@ -195,8 +195,9 @@ static json_t *record_event(const struct pub *pub, char *error)
 		bool member = is_event_member(name);
 		json_t *value;
 
-		value = cell_value(csv, i, member ? strcmp(name, "priority") != 0
-						  : is_text_member(type, name));
+		value = cell_value(csv, i,
+				   member ? strcmp(name, "priority") != 0
+					  : is_text_member(type, name));
 		if (!value) {
 			snprintf(error, ERROR_SIZE, "cell '%s' is not valid UTF-8 or no number",
 				 name);

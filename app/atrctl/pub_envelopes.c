@@ -10,13 +10,14 @@
 #include <sys/socket.h>
 
 #include "../../lib/envelope/envelope.h"
+#include "../../lib/wire/frame.h"
 
-#define WAIT_DEFAULT_MS	500
+#define WAIT_DEFAULT_MS 500
 #define RETRIES_DEFAULT 3
-#define WINDOW_DEFAULT	256
-#define BACKOFF_MAX	16 /* times the first wait */
-#define POLL_MS		5
-#define REPLY_VERSION	1
+#define WINDOW_DEFAULT  256
+#define BACKOFF_MAX     16 /* times the first wait */
+#define POLL_MS         5
+#define REPLY_VERSION   1
 
 struct flight {
 	bool used;
@@ -83,8 +84,9 @@ static int queue_fill(struct pub *pub, struct queue *q, char *error)
 
 			if (!larger) {
 				free(item.data);
-				snprintf(error, ERROR_SIZE, "out of memory; --shuffle keeps all "
-							    "envelopes");
+				snprintf(error, ERROR_SIZE,
+					 "out of memory; --shuffle keeps all "
+					 "envelopes");
 				return -ENOMEM;
 			}
 			q->items = larger;
@@ -146,8 +148,8 @@ static int reply_outcome(const struct atr_json *root)
 		return ATR_OK;
 	if (atr_json_string_is(result, "duplicate"))
 		return ATR_DUPLICATE;
-	if (!atr_json_string_is(result, "refused") || !reason ||
-	    reason->type != ATR_JSON_STRING || name_copy(reason, name))
+	if (!atr_json_string_is(result, "refused") || !reason || reason->type != ATR_JSON_STRING ||
+	    name_copy(reason, name))
 		return -EBADMSG;
 	code = atr_reason_by_name(name);
 	return code ? code : -EBADMSG;
@@ -247,11 +249,12 @@ static void show_progress(struct window *w)
 	struct pub *pub = w->pub;
 
 	if (progress_due(&pub->progress))
-		progress_show(&pub->progress,
-			      "envelopes: sent %llu, admitted %llu, waiting for %u, sent again %llu",
-			      (unsigned long long)pub->envelopes,
-			      (unsigned long long)pub->outcome[ATR_OK], w->used,
-			      (unsigned long long)pub->retransmissions);
+		progress_show(
+			&pub->progress,
+			"envelopes: sent %llu, admitted %llu, waiting for %u, sent again %llu",
+			(unsigned long long)pub->envelopes,
+			(unsigned long long)pub->outcome[ATR_OK], w->used,
+			(unsigned long long)pub->retransmissions);
 }
 
 static void converse(struct window *w, struct queue *q)

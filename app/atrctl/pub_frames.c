@@ -9,10 +9,10 @@
 #include "../../lib/encode/encode.h"
 #include "tree.h"
 
-#define TREE_DEFAULT	256
-#define MTU_DEFAULT	1500
-#define HEADERS_IP_UDP	28
-#define PAYLOAD_STORE	ATR_DATAGRAM_MAX
+#define TREE_DEFAULT   256
+#define MTU_DEFAULT    1500
+#define HEADERS_IP_UDP 28
+#define PAYLOAD_STORE  ATR_DATAGRAM_MAX
 
 struct leaf {
 	uint8_t *data; /* body, with room for signature and proof behind it */
@@ -46,8 +46,8 @@ static struct builder *builder_create(struct pub *pub, struct producer *producer
 	const struct pub_options *o = &pub->options;
 	uint64_t tree = o->tree.given ? o->tree.value : TREE_DEFAULT;
 	uint64_t mtu = o->mtu.given ? o->mtu.value : MTU_DEFAULT;
-	size_t overhead = HEADERS_IP_UDP + ATR_SIGNATURE_SIZE +
-			  (size_t)proof_max(tree) * ATR_HASH_SIZE;
+	size_t overhead =
+		HEADERS_IP_UDP + ATR_SIGNATURE_SIZE + (size_t)proof_max(tree) * ATR_HASH_SIZE;
 	struct builder *b = calloc(1, sizeof(*b));
 
 	if (!b || mtu < overhead + ATR_FRAME_HDR_SIZE + ATR_PACKET_SIZE) {
@@ -213,10 +213,10 @@ static int add(struct builder *b, const struct atr_event *event, char *error)
 static int encode(struct pub *pub, const struct event_line *line, struct producer *producer,
 		  uint8_t *payload, struct atr_event *event, char *error)
 {
-	const struct atr_topic *topic = atr_plan_topic_named(pub->plan, line->topic->string,
-							     line->topic->string_length);
-	const struct atr_type *type = atr_plan_type_named(pub->plan, line->type->string,
-							  line->type->string_length);
+	const struct atr_topic *topic =
+		atr_plan_topic_named(pub->plan, line->topic->string, line->topic->string_length);
+	const struct atr_type *type =
+		atr_plan_type_named(pub->plan, line->type->string, line->type->string_length);
 	int n;
 
 	if (!topic || !type) {
@@ -229,8 +229,8 @@ static int encode(struct pub *pub, const struct event_line *line, struct produce
 	event->topic_id = topic->id;
 	event->type_id = type->id;
 	event->timestamp_ns = line->timestamp_ns;
-	event->priority = line->priority != PRIORITY_NOT_GIVEN ? line->priority :
-			  producer->source->priority > topic->priority
+	event->priority = line->priority != PRIORITY_NOT_GIVEN ? line->priority
+			  : producer->source->priority > topic->priority
 				  ? producer->source->priority
 				  : topic->priority;
 	event->payload = payload;

@@ -8,9 +8,9 @@
 
 #include "../../lib/encode/encode.h"
 
-#define TEXT_ROOM	(2 * ATR_BINARY_SIZE_MAX)
-#define EXACT_MAX	1000000000000000 /* 10^15: 15 digits survive a double */
-#define TAIL_LENGTHS	61 /* tails are 0 to 60 bytes long, where the type allows it */
+#define TEXT_ROOM    (2 * ATR_BINARY_SIZE_MAX)
+#define EXACT_MAX    1000000000000000 /* 10^15: 15 digits survive a double */
+#define TAIL_LENGTHS 61               /* tails are 0 to 60 bytes long, where the type allows it */
 
 static int pick_type(struct pub *pub, char *error)
 {
@@ -59,8 +59,7 @@ static int64_t generated_raw(const struct atr_field *field, uint64_t i)
 		high = EXACT_MAX;
 	if (!is_unsigned && low < -EXACT_MAX && high > -EXACT_MAX)
 		low = -EXACT_MAX;
-	raw = (int64_t)((uint64_t)low +
-			random_next(&state) % ((uint64_t)high - (uint64_t)low + 1));
+	raw = (int64_t)((uint64_t)low + random_next(&state) % ((uint64_t)high - (uint64_t)low + 1));
 	if (field->has_absent && raw == field->absent_raw)
 		raw = low == field->absent_raw ? high : low;
 	return raw;

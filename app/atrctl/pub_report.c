@@ -101,8 +101,7 @@ static void report_text(const struct pub *pub, uint64_t ns)
 	char rate[32], events_rate[32];
 	double seconds = (double)(ns ? ns : 1) / (double)NS_PER_S;
 
-	printf("published as %s%s%s\n", pub->options.as,
-	       pub->options.output.save ? " into " : "",
+	printf("published as %s%s%s\n", pub->options.as, pub->options.output.save ? " into " : "",
 	       pub->options.output.save ? pub->options.output.save : "");
 	line("events", pub->events, "events");
 	if (pub->unfit)

@@ -104,13 +104,13 @@ static int print_audit(const char *directory, uint64_t last, bool json)
 	int n = scandir(directory, &entries, audit_filter, audit_order);
 
 	if (n < 0)
-		return usage_error("quarantine", "%s: %s; give the appliance's quarantine directory",
-				   directory, strerror(errno));
+		return usage_error("quarantine",
+				   "%s: %s; give the appliance's quarantine directory", directory,
+				   strerror(errno));
 	tail.line = calloc(last, sizeof(*tail.line));
 	for (int i = 0; i < n; i++) {
-		if (tail.line &&
-		    (size_t)snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name) <
-			    sizeof(path))
+		if (tail.line && (size_t)snprintf(path, sizeof(path), "%s/%s", directory,
+						  entries[i]->d_name) < sizeof(path))
 			read_audit(&tail, path);
 		free(entries[i]);
 	}
@@ -154,8 +154,8 @@ int cmd_quarantine(int argc, char **argv)
 		{"--last", "N", "lines of the audit to show (default 10)", OPTION_U64, &last, 1,
 		 LINES_MAX},
 		TELEMETRY_OPTIONS(where),
-		{"--json", NULL, "counters and lines as JSON, one object a line", OPTION_FLAG, &json,
-		 0, 0},
+		{"--json", NULL, "counters and lines as JSON, one object a line", OPTION_FLAG,
+		 &json, 0, 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
 	};
 	char error[ERROR_SIZE];

@@ -67,10 +67,12 @@ static bool is_table(json_t *rows)
 	if (!json_is_object(first) || json_object_size(first) == 0 ||
 	    json_object_size(first) > COLUMNS_MAX)
 		return false;
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		if (!json_is_object(row) || json_object_size(row) != json_object_size(first))
 			return false;
-		json_object_foreach(row, name, cell) {
+		json_object_foreach(row, name, cell)
+		{
 			if (!is_scalar(cell) || !json_object_get(first, name))
 				return false;
 		}
@@ -100,9 +102,11 @@ static void render_table(FILE *to, json_t *rows, int indent)
 	const char *name;
 	size_t i;
 
-	json_object_foreach(first, name, cell) {
+	json_object_foreach(first, name, cell)
+	{
 		width[k] = (int)strlen(name);
-		json_array_foreach(rows, i, row) {
+		json_array_foreach(rows, i, row)
+		{
 			int w = scalar_width(json_object_get(row, name));
 
 			if (w > width[k])
@@ -112,7 +116,8 @@ static void render_table(FILE *to, json_t *rows, int indent)
 	}
 	k = 0;
 	fprintf(to, "%*s", indent, "");
-	json_object_foreach(first, name, cell) {
+	json_object_foreach(first, name, cell)
+	{
 		if (json_is_number(cell))
 			fprintf(to, "%*s", width[k] - (int)strlen(name), "");
 		print_name(to, name, json_is_number(cell) ? 0 : width[k]);
@@ -120,10 +125,12 @@ static void render_table(FILE *to, json_t *rows, int indent)
 		k++;
 	}
 	fputc('\n', to);
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		k = 0;
 		fprintf(to, "%*s", indent, "");
-		json_object_foreach(first, name, cell) {
+		json_object_foreach(first, name, cell)
+		{
 			print_scalar(to, json_object_get(row, name), width[k++]);
 			fputs("  ", to);
 		}
@@ -137,7 +144,8 @@ static json_t *rows_of(json_t *object)
 	json_t *rows = json_array(), *value;
 	const char *name;
 
-	json_object_foreach(object, name, value) {
+	json_object_foreach(object, name, value)
+	{
 		json_t *row = json_object();
 
 		json_object_set_new(row, "name", json_string(name));
@@ -153,7 +161,8 @@ static bool holds_objects_only(json_t *object)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value) {
+	json_object_foreach(object, name, value)
+	{
 		if (!json_is_object(value))
 			return false;
 	}
@@ -174,11 +183,13 @@ static void render_object(FILE *to, json_t *object, int indent, int depth)
 		return;
 	}
 	json_decref(rows);
-	json_object_foreach(object, name, value) {
+	json_object_foreach(object, name, value)
+	{
 		if (is_scalar(value) && (int)strlen(name) > width)
 			width = (int)strlen(name);
 	}
-	json_object_foreach(object, name, value) {
+	json_object_foreach(object, name, value)
+	{
 		fprintf(to, "%*s", indent, "");
 		if (is_scalar(value)) {
 			print_name(to, name, width + 2);
@@ -204,7 +215,8 @@ static void render(FILE *to, json_t *value, int indent, int depth)
 	} else if (json_is_array(value) && is_table(value)) {
 		render_table(to, value, indent);
 	} else if (json_is_array(value)) {
-		json_array_foreach(value, i, element) {
+		json_array_foreach(value, i, element)
+		{
 			if (is_scalar(element)) {
 				fprintf(to, "%*s", indent, "");
 				print_scalar(to, element, 0);

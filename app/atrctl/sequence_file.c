@@ -17,7 +17,7 @@
 #include "event_line.h"
 
 #define FILE_VERSION 1
-#define FIRST	     1
+#define FIRST        1
 #define SUFFIX_ROOM  8
 
 struct sequence_file {
@@ -29,7 +29,7 @@ struct sequence_file {
 
 static int refuse(char *error, const char *path, const char *why)
 {
-	snprintf(error, ERROR_SIZE, "%s: %s", path, why);
+	snprintf(error, ERROR_SIZE, "%.300s: %s", path, why);
 	return -EINVAL;
 }
 
@@ -60,7 +60,8 @@ static int check(struct sequence_file *f, char *error)
 	if (json_integer_value(version) != FILE_VERSION || !json_is_object(f->next) ||
 	    json_object_size(f->root) != 2)
 		return refuse(error, f->path, remedy);
-	json_object_foreach(f->next, name, value) {
+	json_object_foreach(f->next, name, value)
+	{
 		if (!json_is_integer(value) || json_integer_value(value) < 0)
 			return refuse(error, f->path, remedy);
 	}
@@ -82,8 +83,9 @@ static int load(struct sequence_file *f, char *error)
 		fclose(in);
 	}
 	if (!f->root)
-		return refuse(error, f->path, "is no JSON; restore it, or remove it and go on with "
-					      "--first-sequence beyond all that was sent");
+		return refuse(error, f->path,
+			      "is no JSON; restore it, or remove it and go on with "
+			      "--first-sequence beyond all that was sent");
 	return check(f, error);
 }
 

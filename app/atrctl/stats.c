@@ -35,8 +35,7 @@ static uint64_t sum(json_t *value)
 
 	if (json_is_integer(value))
 		return (uint64_t)json_integer_value(value);
-	json_object_foreach(value, name, part)
-		total += sum(part);
+	json_object_foreach(value, name, part) total += sum(part);
 	return total;
 }
 
@@ -65,12 +64,14 @@ static void print_ledger(const char *what, json_t *ledger)
 	char number[32];
 
 	printf("%s\n", what);
-	json_object_foreach(ledger, name, value) {
+	json_object_foreach(ledger, name, value)
+	{
 		fputs("  ", stdout);
 		term_text(stdout, name, strlen(name));
 		printf("%*s%18s\n", strlen(name) < 20 ? 20 - (int)strlen(name) : 1, "",
 		       term_grouped(sum(value), number));
-		json_object_foreach(value, place, part) {
+		json_object_foreach(value, place, part)
+		{
 			fputs("    ", stdout);
 			term_text(stdout, place, strlen(place));
 			printf("%*s%18s\n", strlen(place) < 18 ? 18 - (int)strlen(place) : 1, "",
@@ -92,15 +93,16 @@ static void print_reasons(json_t *reasons)
 	puts("refused by reason");
 	if (json_object_size(reasons) == 0)
 		puts("  nothing was refused");
-	json_object_foreach(reasons, name, counts) {
+	json_object_foreach(reasons, name, counts)
+	{
 		uint8_t reason = atr_reason_by_name(name);
 
 		fputs("  ", stdout);
 		term_text(stdout, name, strlen(name));
 		printf("%*s", strlen(name) < 24 ? 24 - (int)strlen(name) : 1, "");
 		printf("%-10s", reason ? atr_gate_name(atr_reason_gate(reason)) : "?");
-		printf("%14s datagrams", term_grouped(sum(json_object_get(counts, "datagrams")),
-						      number));
+		printf("%14s datagrams",
+		       term_grouped(sum(json_object_get(counts, "datagrams")), number));
 		printf("%14s events  %s\n",
 		       term_grouped(sum(json_object_get(counts, "events")), number),
 		       reason ? atr_reason_text(reason) : "");

@@ -16,7 +16,7 @@
 #include "term.h"
 
 #define RECEIVE_BUFFER (8 << 20)
-#define POLL_MS	       100
+#define POLL_MS        100
 #define FIRST_SEQUENCE 1 /* of every MoldUDP64 session */
 #define SECONDS_MAX    (365 * 86400)
 
@@ -83,8 +83,9 @@ static int open_socket(struct sub *sub)
 	if (sub->group.given)
 		setsockopt(sub->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(sub->fd, (struct sockaddr *)&at, sizeof(at)))
-		return usage_error("sub", "--bind: %s; give an address of this machine and a free "
-					  "port",
+		return usage_error("sub",
+				   "--bind: %s; give an address of this machine and a free "
+				   "port",
 				   strerror(errno));
 	return join_group(sub);
 }
@@ -266,15 +267,15 @@ struct sums {
 
 static void summary_json(const struct sub *sub, const struct sums *t)
 {
-	json_t *o = json_pack(
-		"{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "note",
-		"summary", "events", (json_int_t)sub->events, "gaps", (json_int_t)t->gaps,
-		"missing", (json_int_t)t->missing, "late", (json_int_t)t->recovered, "duplicates",
-		(json_int_t)t->duplicates, "heartbeats", (json_int_t)t->heartbeats, "sessions",
-		(json_int_t)sub->sessions.count, "ended", (json_int_t)t->ended, "envelopes",
-		(json_int_t)sub->envelopes, "envelopes_verified", (json_int_t)sub->verified,
-		"envelopes_bad", (json_int_t)sub->unverified, "malformed",
-		(json_int_t)sub->malformed);
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			      "note", "summary", "events", (json_int_t)sub->events, "gaps",
+			      (json_int_t)t->gaps, "missing", (json_int_t)t->missing, "late",
+			      (json_int_t)t->recovered, "duplicates", (json_int_t)t->duplicates,
+			      "heartbeats", (json_int_t)t->heartbeats, "sessions",
+			      (json_int_t)sub->sessions.count, "ended", (json_int_t)t->ended,
+			      "envelopes", (json_int_t)sub->envelopes, "envelopes_verified",
+			      (json_int_t)sub->verified, "envelopes_bad",
+			      (json_int_t)sub->unverified, "malformed", (json_int_t)sub->malformed);
 
 	explain_print_json(o);
 }
@@ -354,7 +355,8 @@ int cmd_sub(int argc, char **argv)
 		{"--quiet", NULL, "no line an event: only notes and the summary", OPTION_FLAG,
 		 &sub.quiet, 0, 0},
 		{"--count", "N", "stop after N events", OPTION_U64, &sub.count, 1, UINT64_MAX},
-		{"--seconds", "S", "stop after S seconds", OPTION_U64, &sub.seconds, 1, SECONDS_MAX},
+		{"--seconds", "S", "stop after S seconds", OPTION_U64, &sub.seconds, 1,
+		 SECONDS_MAX},
 		{"--until-end", NULL, "stop when every session seen has ended", OPTION_FLAG,
 		 &sub.until_end, 0, 0},
 		{"--from-start", NULL,

@@ -11,16 +11,21 @@
 
 struct telemetry_options {
 	const char *file_prefix; /* of the appliance's EAL, NULL: rte */
-	const char *socket;	 /* path, NULL: found by prefix */
+	const char *socket;      /* path, NULL: found by prefix */
 };
 
 /* The rows of an option table that every subcommand here has. */
-#define TELEMETRY_OPTIONS(o)                                                                       \
-	{"--file-prefix", "NAME", "the appliance's EAL --file-prefix (default rte)",               \
-	 OPTION_STRING, &(o).file_prefix, 0, 0},                                                   \
-	{                                                                                          \
-		"--socket", "PATH", "its telemetry socket, instead", OPTION_STRING, &(o).socket,   \
-			0, 0                                                                       \
+#define TELEMETRY_OPTIONS(o)                                                                     \
+	{"--file-prefix",                                                                        \
+	 "NAME",                                                                                 \
+	 "the appliance's EAL --file-prefix (default rte)",                                      \
+	 OPTION_STRING,                                                                          \
+	 &(o).file_prefix,                                                                       \
+	 0,                                                                                      \
+	 0},                                                                                     \
+	{                                                                                        \
+		"--socket", "PATH", "its telemetry socket, instead", OPTION_STRING, &(o).socket, \
+			0, 0                                                                     \
 	}
 
 struct telemetry {

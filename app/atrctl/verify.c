@@ -61,8 +61,7 @@ static void show(struct verify_run *run, const char *kind, const struct verdict 
 	explain_print_json(o);
 }
 
-static void verify_one(struct verify_run *run, const char *kind, const uint8_t *data,
-		       size_t length)
+static void verify_one(struct verify_run *run, const char *kind, const uint8_t *data, size_t length)
 {
 	struct verdict v;
 
