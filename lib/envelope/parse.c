@@ -124,8 +124,7 @@ uint8_t atr_envelope_canonical(const struct atr_envelope *envelope, const char *
 int atr_envelope_signed_bytes(const struct atr_envelope *envelope, uint64_t realm, uint8_t *out,
 			      size_t capacity)
 {
-	static const char prefix[ATR_ENVELOPE_PREFIX_SIZE] __attribute__((nonstring)) =
-		ATR_ENVELOPE_PREFIX;
+	static const char prefix[ATR_ENVELOPE_PREFIX_SIZE] = ATR_ENVELOPE_PREFIX;
 	const size_t head = sizeof(prefix) + REALM_SIZE;
 	int length;
 
