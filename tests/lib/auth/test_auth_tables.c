@@ -53,33 +53,27 @@ static void generations_wrap(void **state)
 {
 	struct atr_auth_params params = forest_roomy;
 	struct forest f;
-	struct tree t, u;
+	struct tree t[3];
 
 	(void)state;
 	params.trees = 1;
 	params.pending_roots = 1;
 	params.pending_per_source = 1;
 	forest_start(&f, &params);
-	t = forest_tree(&f, 1, 8);
-	u = forest_tree(&f, 1, 8);
-	for (unsigned int i = 0; i < 2; i++)
-		f.auth->tree[i].generation = 0;
-	for (unsigned int n = 0; n < 8; n++) {
+	for (unsigned int k = 0; k < 3; k++) {
+		t[k] = forest_tree(&f, 1, 8);
 		for (unsigned int i = 0; i < 8; i++) {
-			forest_offer(&f, &t.item[i]);
+			forest_offer(&f, &t[k].item[i]);
 			forest_pump(&f);
-			assert_int_equal(t.item[i].result, ATR_OK);
+			assert_int_equal(t[k].item[i].result, ATR_OK);
 		}
-		forest_offer(&f, &u.item[n]);
-		forest_pump(&f);
-		assert_int_equal(u.item[n].result, ATR_OK);
-		/* Next use of each entry wraps to the generation of the first. */
-		if (n == 3)
-			for (unsigned int i = 0; i < 2; i++)
-				f.auth->tree[i].generation = UINT32_MAX;
+		/* The third tree gets the entry of the first; let it be the 2^32th use. */
+		if (k == 1)
+			f.auth->tree[f.auth->tree_free].generation = UINT32_MAX;
 	}
-	forest_free(&t);
-	forest_free(&u);
+	assert_int_equal(f.auth->tree[f.auth->proven.newest].generation, 1);
+	for (unsigned int k = 0; k < 3; k++)
+		forest_free(&t[k]);
 	forest_stop(&f);
 }
 
