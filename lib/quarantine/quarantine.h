@@ -79,7 +79,7 @@ struct atr_quarantine_stats {
 	uint64_t dropped_rate;	/* over packets_per_second */
 	uint64_t dropped_disk;	/* write failed */
 	uint64_t bytes;		/* on disk now */
-	bool disk_stopped;	/* writing stopped because the disk is full; tried again every 10 s */
+	bool disk_stopped;	/* a write failed (disk full); tried again every 10 s */
 	char pcapng[256];	/* path of the file being written */
 	char audit[256];
 };

@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
 
 #include "bench.h"
 
@@ -228,6 +231,50 @@ static void full_from_the_beginning(void **state)
 	free(text);
 }
 
+static int tmpfs_make(void **state)
+{
+	return directory_make(state) ||
+	       (mount("tmpfs", directory, "tmpfs", 0, "size=128k") != 0 && errno != EPERM);
+}
+
+static int tmpfs_remove(void **state)
+{
+	umount(directory);
+	return directory_remove(state);
+}
+
+/* Invariant: on a filesystem that really runs full, what is on it stays whole and agrees with the
+ * counters. Needs the right to mount. */
+static void small_filesystem_runs_full(void **state)
+{
+	struct atr_quarantine_params params = params_default();
+	struct atr_quarantine_stats stats;
+	struct atr_quarantine *quarantine;
+	struct statfs status;
+	json_t *lines;
+	char *text;
+
+	(void)state;
+	if (statfs(directory, &status) != 0 || status.f_type != TMPFS_MAGIC ||
+	    status.f_blocks * (uint64_t)status.f_bsize != 128 << 10)
+		skip();
+	quarantine = start(&params);
+	for (unsigned int i = 0; i < 20; i++) {
+		put_payloads(quarantine, 10, 1000);
+		stats = wait_for(quarantine, 10 * (i + 1));
+	}
+	assert_true(stats.disk_stopped);
+	assert_true(stats.written > 0 && stats.dropped_disk > 0);
+	assert_int_equal(stats.written + stats.dropped_disk, 200);
+	atr_quarantine_stop(quarantine);
+	text = output_of("tshark -n -r %s/quarantine-000001.pcapng 2>&1 | grep -v root", directory);
+	assert_int_equal(lines_in(text), stats.written);
+	free(text);
+	lines = audit_lines();
+	assert_int_equal(json_array_size(lines), stats.written);
+	json_decref(lines);
+}
+
 int run_file_tests(void)
 {
 #define WITH_DIRECTORY(f) cmocka_unit_test_setup_teardown(f, directory_make, directory_remove)
@@ -237,6 +284,8 @@ int run_file_tests(void)
 		WITH_DIRECTORY(fresh_data_is_seen),
 		WITH_DIRECTORY(full_disk_stops_and_recovers),
 		WITH_DIRECTORY(full_from_the_beginning),
+		cmocka_unit_test_setup_teardown(small_filesystem_runs_full, tmpfs_make,
+						tmpfs_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
