@@ -40,7 +40,8 @@ static int eal_init(int argc, char **argv)
 					      "--huge-dir",  "--huge-unlink", "--legacy-mem",
 					      "--single-file-segments", NULL};
 	static const char *const simd[] = {"--force-max-simd-bitwidth", NULL};
-	static char in_memory[] = "--in-memory";
+	static const char *const no_huge[] = {"--no-huge", NULL};
+	static char in_memory[] = "--in-memory", no_shconf[] = "--no-shconf";
 	char **args = calloc((size_t)argc + EAL_ARGS_EXTRA, sizeof(*args));
 	int count = 0, rc;
 
@@ -48,7 +49,7 @@ static int eal_init(int argc, char **argv)
 		return -ENOMEM;
 	args[count++] = argv[0];
 	if (!given(argc, argv, sharing))
-		args[count++] = in_memory;
+		args[count++] = given(argc, argv, no_huge) ? no_shconf : in_memory;
 	for (int i = 1; i < argc; i++)
 		args[count++] = argv[i];
 	if (!given(argc, argv, simd))

@@ -169,7 +169,7 @@ static int stages(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	(void)cmd;
 	(void)params;
-	rte_tel_data_start_array(d, RTE_TEL_CONTAINER);
+	rte_tel_data_start_dict(d);
 	for (unsigned int i = 0; i < atr_stage_count; i++) {
 		struct rte_tel_data *one = rte_tel_data_alloc();
 		struct atr_stage_stats sum = {0};
@@ -182,7 +182,6 @@ static int stages(const char *cmd, const char *params, struct rte_tel_data *d)
 			sum.cycles += appliance->shard[s]->stage[i].cycles;
 		}
 		rte_tel_data_start_dict(one);
-		rte_tel_data_add_dict_string(one, "name", atr_stages[i].name);
 		rte_tel_data_add_dict_string(one, "counts", atr_stages[i].items);
 		rte_tel_data_add_dict_u64(one, "calls", sum.calls);
 		rte_tel_data_add_dict_u64(one, "items", sum.items);
@@ -190,7 +189,7 @@ static int stages(const char *cmd, const char *params, struct rte_tel_data *d)
 		rte_tel_data_add_dict_u64(one, "ns",
 					  (uint64_t)((double)sum.cycles * 1e9 /
 						     (double)rte_get_tsc_hz()));
-		rte_tel_data_add_array_container(d, one, 0);
+		rte_tel_data_add_dict_container(d, atr_stages[i].name, one, 0);
 	}
 	return 0;
 }
@@ -199,17 +198,16 @@ static int path(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	(void)cmd;
 	(void)params;
-	rte_tel_data_start_array(d, RTE_TEL_CONTAINER);
+	rte_tel_data_start_dict(d);
 	for (unsigned int i = 0; i < atr_stage_count; i++) {
 		struct rte_tel_data *one = rte_tel_data_alloc();
 
 		if (!one)
 			return -ENOMEM;
 		rte_tel_data_start_dict(one);
-		rte_tel_data_add_dict_string(one, "name", atr_stages[i].name);
 		rte_tel_data_add_dict_string(one, "counts", atr_stages[i].items);
 		rte_tel_data_add_dict_string(one, "does", atr_stages[i].does);
-		rte_tel_data_add_array_container(d, one, 0);
+		rte_tel_data_add_dict_container(d, atr_stages[i].name, one, 0);
 	}
 	return 0;
 }

@@ -29,6 +29,13 @@ static uint32_t tree_of_key(struct atr_auth *auth, const struct auth_key *key)
 	return i;
 }
 
+static bool hold_has_room(const struct atr_auth *auth, uint32_t source)
+{
+	return auth->held_free != AUTH_NONE &&
+	       auth->source[source].held < auth->params.hold_per_source;
+}
+
+/* Keeps a frame for which hold_has_room. */
 static uint8_t hold(struct atr_auth *auth, uint32_t tree, void *cookie)
 {
 	struct auth_tree *t = &auth->tree[tree];
@@ -107,8 +114,7 @@ static uint8_t wait_for_root(struct atr_auth *auth, const struct auth_key *key,
 			return auth->refused[refused].reason;
 		}
 	}
-	if (auth->held_free == AUTH_NONE ||
-	    auth->source[key->source].held >= auth->params.hold_per_source)
+	if (!hold_has_room(auth, key->source))
 		return ATR_REASON_HOLD_FULL;
 	if (!known)
 		tree = ask(auth, key, hash);
@@ -144,8 +150,7 @@ uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struc
 		if (climb == AUTH_CLIMB_INVALID || proven)
 			return ATR_REASON_BAD_PROOF;
 		if (climb == AUTH_CLIMB_OK) {
-			if (auth->held_free == AUTH_NONE ||
-			    auth->source[key.source].held >= auth->params.hold_per_source)
+			if (!hold_has_room(auth, key.source))
 				return ATR_REASON_HOLD_FULL;
 			return hold(auth, tree, cookie);
 		}

@@ -88,7 +88,7 @@ unsigned int atr_window_test(const struct atr_window *window, uint64_t first, un
 	if (stale)
 		refuse(reason, (struct part){0, stale}, ATR_REASON_STALE);
 	if (near < count)
-		refuse(reason, (struct part){near > stale ? near : stale, count}, ATR_REASON_AHEAD);
+		refuse(reason, (struct part){near, count}, ATR_REASON_AHEAD);
 	for (unsigned int i = stale; i < known;) {
 		uint32_t at = (uint32_t)(first + i) & window->mask;
 		unsigned int run = window->mask + 1 - at;

@@ -12,7 +12,7 @@
 #include "../../lib/merkle/merkle.h"
 #include "../../lib/reason/reason.h"
 
-#define TREES       32
+#define TREES       2
 #define LEAVES      256
 #define FRAMES      (TREES * LEAVES)
 #define BURST       32
@@ -21,7 +21,7 @@
 /* Header, packets, signature and proof together. */
 #define BODY_BYTES (FRAME_BYTES - 64 - PROOF_BYTES)
 #define PACKETS    (BODY_BYTES / 64 - 1)
-#define ROUNDS     15
+#define ROUNDS     101
 
 struct bench {
 	struct atr_hash *hash;

@@ -167,7 +167,7 @@ def demonstrate(work):
             say('publishing as envelopes')
             publish('envelopes', lines, keys)
             say('hostile traffic: tampered, unknown key, malformed, not allowed, replayed')
-            refused = hostile.datagrams(plan, lines)
+            refused = hostile.datagrams(plan, lines, sniffer.kept[0x00])
             replayed = sniffer.kept[0x00] + sniffer.kept[0x7B]
             link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             for datagram in refused + replayed:

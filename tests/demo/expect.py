@@ -46,10 +46,11 @@ def expected(path, plan):
               for field in one['binary']['fields']}
     feeds = collections.OrderedDict((feed['name'], 0) for feed in plan['feeds'])
     for feature in features:
-        reached = set()
+        reached, kind, source = set(), type_of(feature), feature['properties']['net']
         for rule in plan['rules']:
-            if type_of(feature) in rule['types'] and all(
-                    matches(feature, one, scales) for one in rule.get('where', [])):
+            if (kind in rule['types'] and source in rule['sources']
+                    and f'{kind}.{source}' in rule['topics']
+                    and all(matches(feature, one, scales) for one in rule.get('where', []))):
                 reached.update(rule.get('feeds', []))
         for name in reached:
             feeds[name] += 1

@@ -7,6 +7,8 @@ import time
 import atrwire as wire
 
 EACH = 15  # datagrams of every kind
+KEY, REALM = 12, 16  # offsets in a frame's header
+EVENT_TIME = 64 + 16  # of the low byte of the first event's time
 
 
 def payload_of(line):
@@ -18,37 +20,44 @@ def payload_of(line):
     return envelope.get('payload', {}) if isinstance(envelope, dict) else {}
 
 
-def datagrams(plan, lines):
-    """Tampered, of unknown keys, malformed and not allowed, EACH of every kind."""
+def datagrams(plan, lines, frames):
+    """Tampered, of unknown keys, of another realm, malformed and not allowed, EACH of every kind.
+    frames are valid ones that were published before."""
     realm = int(plan['realm'], 16)
-    sources = plan['sources']
-    topics, types = plan['topics'], plan['types']
     with open(lines, encoding='utf-8') as file:
         events = [json.loads(next(file)) for _ in range(EACH)]
     made = []
     for number, event in enumerate(events):
-        source = next(s for s in sources if s['name'] == event['source'])
+        source = next(s for s in plan['sources'] if s['name'] == event['source'])
         key = wire.Key(f'atr demo source {source["name"]}', source['keys'][0]['id'])
-        stranger = wire.Key('nobody that the plan knows', key.number)
-        topic = next(t for t in topics if t['name'] == event['topic'])
-        kind = next(t for t in types if t['name'] == event['type'])
         value = wire.envelope_value(wire.uuid7(time.time_ns() // 10**6), event['source'],
                                     event['topic'], event['type'], event['payload'],
                                     time.time_ns())
         good = wire.sign_envelope(value, realm, key)
-        made.append(tamper(value, realm, key))
-        made.append(wire.sign_envelope(value, realm, stranger))
-        made.append(good[:len(good) * (number + 1) // (EACH + 1)])
-        bare = wire.Event(topic['id'], kind['id'], bytes(24))
-        frame = wire.Frame(realm, source['id'], 999, 10**6 + number, [bare])
-        made += wire.seal([frame], stranger)
-        foreign = next(t for t in topics if t['name'] != event['topic'])
-        value['header']['topic'] = not_ours(plan, event) or foreign['name']
-        made.append(wire.sign_envelope(value, realm, key))
-        made += wire.seal([wire.Frame(realm ^ 1, source['id'], key, 10**6 + number, [bare])], key)
-        made.append(b'\0ATR' + bytes([number]) * (number + 1))
-        made.append(bytes([0x80 + number]) * 50)
+        frame = frames[number % len(frames)]
+        made += [
+            tamper(value, realm, key),
+            wire.sign_envelope(value, realm, wire.Key('nobody that the plan knows')),
+            good[:len(good) * (number + 1) // (EACH + 1)],
+            good.replace(b'"version":1', b'"version": 1'),
+            patch(frame, EVENT_TIME, bytes([frame[EVENT_TIME] ^ (number + 1)])),
+            patch(frame, KEY, (999).to_bytes(4, 'little')),
+            patch(frame, REALM, bytes(8)),
+            frame[:len(frame) - 1 - number],
+            b'\0ATR' + bytes([number]) * (number + 1),
+            bytes([0x80 + number]) * 50,
+        ]
+        foreign = not_ours(plan, event)
+        if foreign:
+            header = {**value['header'], 'topic': foreign}
+            made.append(wire.sign_envelope({**value, 'header': header}, realm, key))
     return made
+
+
+def patch(frame, at, content):
+    """A frame with some bytes replaced by others, which differ."""
+    assert frame[at:at + len(content)] != content
+    return frame[:at] + content + frame[at + len(content):]
 
 
 def tamper(value, realm, key):

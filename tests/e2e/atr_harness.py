@@ -151,8 +151,8 @@ class Appliance:
                         str(memory), '--no-pci', '--file-prefix', self.prefix]
         for vdev in vdevs:
             self.command += ['--vdev', vdev]
-        self.command += ['--', '--pipeline', plan, '--state', self.state, '--quarantine',
-                         self.quarantine, *map(str, args)]
+        self.command += ['--', *(['--pipeline', plan] if plan else []), '--state', self.state,
+                         '--quarantine', self.quarantine, *map(str, args)]
         self.process, self.check, self.socket_path, self.output = None, check, None, ''
         self.ledgers_read = 0
 
@@ -241,7 +241,8 @@ class Appliance:
             raise AssertionError(f'{error}; ledger {self.query("/atr/ledger")}') from None
 
     def alive(self):
-        assert self.process.poll() is None, f'atr died with {self.process.returncode}: {self.tail()}'
+        assert self.process.poll() is None, (
+            f'atr died with {self.process.returncode}: {self.tail()}')
 
     def audit(self):
         """All lines of the quarantine's audit so far."""
@@ -283,7 +284,7 @@ class Appliance:
                 self.process.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.kill()
-                raise AssertionError(f'atr did not stop within {seconds} s: {self.tail()}') from None
+                raise AssertionError(f'atr did not stop in {seconds} s: {self.tail()}') from None
         with open(self.log, encoding='utf-8', errors='replace') as file:
             self.output = file.read()
         for word in 'ERROR: AddressSanitizer', 'runtime error:', 'Segmentation':

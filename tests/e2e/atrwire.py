@@ -115,8 +115,9 @@ class Frame:
             else:
                 data, kind = event.payload.ljust(INLINE_MAX, b'\0'), INLINE
             flags = event.override.get('flags', kind | event.priority << 2)
-            packets.append(PACKET.pack(flags, event.topic, event.override.get('sender', self.source),
-                                       event.timestamp_ns, event.type_id, data))
+            sender = event.override.get('sender', self.source)
+            packets.append(PACKET.pack(flags, event.topic, sender, event.timestamp_ns,
+                                       event.type_id, data))
         arena += self.arena_extra
         pick = lambda given, default: default if given is None else given
         header = HEADER.pack(

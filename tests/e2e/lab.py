@@ -88,7 +88,8 @@ def wires(src_port=40000):
 
 
 class VethLab:
-    """A running appliance behind a veth pair, in a namespace of this process."""
+    """A running appliance behind a veth pair, in a namespace of this process. value: the plan; None
+    is plan.py's, False is no plan at all."""
 
     def __init__(self, args=(), value=None, mtu=1500, data_lcores=1, vdev='', fresh=True):
         if fresh:
@@ -97,7 +98,7 @@ class VethLab:
             for name in 'veth0', 'veth1':
                 harness.run('ip', 'link', 'set', name, 'mtu', str(mtu))
         self.work = tempfile.mkdtemp(prefix='atr-e2e-')
-        path = plan.write(f'{self.work}/plan.json', value)
+        path = None if value is False else plan.write(f'{self.work}/plan.json', value)
         extra = f',{JUMBO_VDEV}' if mtu > 1500 else ''
         self.atr = harness.Appliance(
             path, [f'net_af_packet0,iface=veth0{extra}{vdev}'],

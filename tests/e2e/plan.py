@@ -36,8 +36,17 @@ TOPICS = {'test.plain': 1, 'test.other': 2, 'test.secret': 3, 'test.slow': 4, 't
 TYPES = {'reading': 1, 'note': 2, 'document': 3}
 
 
+ENVELOPE_KEYS = 100  # ids of keys that sign envelopes begin here
+
+
 def key(source, number=1):
+    """The key that signs frames."""
     return wire.Key(f'atr e2e {source} {number}', number)
+
+
+def envelope_key(source, number=1):
+    """The key that signs envelopes: one key signs one kind of thing."""
+    return wire.Key(f'atr e2e {source} {number} envelopes', ENVELOPE_KEYS + number)
 
 
 def reading(number=1, mag=3.0, kind=1, name=b'quake', value=0):
@@ -74,8 +83,10 @@ def source_entry(name):
     entry = {'id': number, 'name': name, 'role': 'outcast' if name == 'outcast' else 'producer',
              'level': level, 'priority': 0, 'window': WINDOW,
              'max_ahead': LEAP_AHEAD if name == 'leap' else MAX_AHEAD,
-             'keys': [{'id': n, 'public': key(name, n).public.hex(), **validity}
-                      for n, validity in keys.items()]}
+             'keys': [{'id': signer.number, 'use': use, 'public': signer.public.hex(), **validity}
+                      for n, validity in keys.items()
+                      for use, signer in (('frames', key(name, n)),
+                                          ('envelopes', envelope_key(name, n)))]}
     if name == 'slow':
         entry['rate'] = {'per_second': 1, 'burst': SLOW_BURST}
     return entry

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""For every reason code that traffic alone can provoke: the traffic that must be refused for exactly
+"""For every reason code that traffic alone can provoke: the traffic that must be refused for just
 that reason, under the plan of plan.py. Reasons that need the machinery disturbed as well live in
 scenarios.py. PROVOCATIONS maps a reason's name to its function."""
 import json
@@ -60,7 +60,7 @@ class Traffic:
 
     def envelope(self, source='alpha', realm=plan.REALM, key=1, **more):
         return wire.sign_envelope(self.envelope_value(source, **more), realm,
-                                  plan.key(source, key))
+                                  plan.envelope_key(source, key))
 
 
 class Refused(list):
@@ -182,7 +182,8 @@ def _(t):
 @provokes('payload_length')
 def _(t):
     return Refused(t.datagram(events=[t.event(payload=plan.reading() + bytes(13))]),
-                   t.datagram(events=[t.event(type_name='note', payload=plan.note(text='x' * 1001))]))
+                   t.datagram(events=[t.event(type_name='note',
+                                              payload=plan.note(text='x' * 1001))]))
 
 
 @provokes('field_range')
@@ -232,7 +233,7 @@ def envelope_provocation(name, *changes):
         for change in changes:
             value = t.envelope_value()
             change(value)
-            signed = json.loads(wire.sign_envelope(value, plan.REALM, plan.key('alpha')))
+            signed = json.loads(wire.sign_envelope(value, plan.REALM, plan.envelope_key('alpha')))
             if 'signature' in value:
                 signed['signature'] = value['signature']
             made.append(wire.canonical(signed).encode())
@@ -253,7 +254,8 @@ envelope_provocation('envelope_timestamp', put('timestamp', '2024-02-30T00:00:00
                      put('timestamp', '2024-01-01T00:00:00.10Z'))
 envelope_provocation('envelope_version', put('version', 2), put('version', 0))
 envelope_provocation('envelope_signature_form', lambda e: e.update(signature='AB' * 64),
-                     lambda e: e.update(signature='ab' * 63), lambda e: e.update(signature='zz' * 64))
+                     lambda e: e.update(signature='ab' * 63),
+                     lambda e: e.update(signature='zz' * 64))
 
 
 @provokes('envelope_size')
@@ -274,7 +276,8 @@ payload_provocation('payload_enum', {'n': 1, 'kind': 'storm'})
 payload_provocation('payload_const', {'n': 1, 'unit': 'mi'})
 payload_provocation('payload_range', {'n': -1}, {'n': 1000001}, {'n': 1, 'mag': 12.5})
 payload_provocation('payload_multiple', {'n': 1, 'step': 0.3})
-payload_provocation('payload_string_length', {'n': 1, 'text': ''}, {'n': 1, 'text': '\U0001F30B' * 9})
+payload_provocation('payload_string_length', {'n': 1, 'text': ''},
+                    {'n': 1, 'text': '\U0001F30B' * 9})
 payload_provocation('payload_pattern', {'n': 1, 'code': 'X1'})
 payload_provocation('payload_pattern_limit', {'n': 1, 'slow': 'a' * 60 + '!'})
 payload_provocation('payload_items', {'n': 1, 'list': []}, {'n': 1, 'list': [1, 2, 3, 4]})
@@ -374,7 +377,7 @@ def _(t):
     good = t.datagram()
     malleated = good[:-32] + (int.from_bytes(good[-32:], 'little') + order).to_bytes(32, 'little')
     return Refused(bytes(flipped), stolen, malleated, t.envelope(realm=plan.REALM ^ 1),
-                   wire.sign_envelope(t.envelope_value(), plan.REALM, plan.key('beta')))
+                   wire.sign_envelope(t.envelope_value(), plan.REALM, plan.envelope_key('beta')))
 
 
 # --- ruleset ---
@@ -411,7 +414,7 @@ def _(t):
     value = t.envelope_value()
     value['header']['id'] = old
     return Refused(t.datagram('delta', first=first + 1),
-                   wire.sign_envelope(value, plan.REALM, plan.key('alpha')),
+                   wire.sign_envelope(value, plan.REALM, plan.envelope_key('alpha')),
                    first=[t.datagram('delta', first=first), leap])
 
 
@@ -422,7 +425,7 @@ def _(t):
     start = t.sequence('gamma')
     return Refused(t.datagram('gamma', first=start + 1 + plan.MAX_AHEAD),
                    t.datagram('gamma', first=2**64 - 1),
-                   wire.sign_envelope(value, plan.REALM, plan.key('alpha')),
+                   wire.sign_envelope(value, plan.REALM, plan.envelope_key('alpha')),
                    first=[t.datagram('gamma', first=start)])
 
 
@@ -430,6 +433,6 @@ def _(t):
 def _(t):
     sequence, value = t.sequence('beta'), t.envelope_value()
     other = {**value, 'payload': {'n': 2}}
-    sign = lambda v: wire.sign_envelope(v, plan.REALM, plan.key('alpha'))
+    sign = lambda v: wire.sign_envelope(v, plan.REALM, plan.envelope_key('alpha'))
     return Refused(t.datagram('beta', [t.event(payload=plan.reading(2))], first=sequence),
                    sign(other), first=[t.datagram('beta', first=sequence), sign(value)])

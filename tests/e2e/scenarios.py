@@ -59,7 +59,7 @@ def flood(lab, name, datagrams, chunk=500):
 
 @scenario('hold_full')
 def _(lab, t):
-    frames = [t.frame('gamma') for _ in range(16384)]
+    frames = [t.frame('gamma') for _ in range(2048)]
     datagrams = t.seal(*frames, source='gamma')
     with ControlStarved(lab):
         flood(lab, 'hold_full', datagrams)

@@ -136,8 +136,8 @@ def slow_subscriber_costs_nobody(_):
 
 @case
 def full_disk_under_quarantine(_):
-    """Invariant: a full disk stops the writing of quarantine, is reported, and costs no valid event;
-    what was written before is whole."""
+    """Invariant: a full disk stops the writing of quarantine, is reported, and costs no valid
+    event; what was written before is whole."""
     veth()
     with Folder() as work:
         directory = tmpfs(f'{work}/small', 192 << 10)

@@ -11,7 +11,13 @@ import scenarios
 from atr_harness import CASES, Report, private_namespace, run, veth
 from lab import OUR_MAC, VethLab, exists
 
-ARGUMENTS = {'handover_full': {'args': ['--shards', 2], 'data_lcores': 2, 'vdev': ',qpairs=2'}}
+ARGUMENTS = {
+    'handover_full': {'args': ['--shards', 2], 'data_lcores': 2, 'vdev': ',qpairs=2'},
+    'hold_full': {'args': ['--hold', 64]},
+    'root_budget': {'args': ['--roots', 16]},
+    'memory_full': {'args': ['--identities', 1024]},
+    'no_plan': {'value': False},
+}
 
 
 def overload(name):

@@ -31,7 +31,7 @@ def once(lab, events):
 
 @case
 def every_frame_on_both_queues(_):
-    """Invariant: of two copies that arrive on two lcores, one is admitted and one is a duplicate."""
+    """Invariant: of two copies that arrive on two lcores, one is admitted, one is a duplicate."""
     link, rng = wires(), random.Random(3)
     good = trees(provoke.Traffic(link))
     queues = [[link.datagram(d) for d in rng.sample(good, len(good))] for _ in range(2)]

@@ -212,37 +212,46 @@ static void places_cannot_be_swapped(void **state)
 	forest_stop(&f);
 }
 
+/* Offers frame 0 between random others, whose paths evict parts of its own: right, and with each
+ * proof node changed. */
+static void among_others(struct forest *f, struct tree *t)
+{
+	unsigned int nodes = (unsigned int)(t->item[0].length - 192) / 32;
+	struct item bad = t->item[0];
+
+	assert_int_equal(nodes, 8);
+	for (unsigned int n = 0; n < 50 * nodes; n++) {
+		uint8_t *byte = &bad.bytes[192 + 32 * (n % nodes) + n % 32];
+
+		forest_offer(f, &t->item[0]);
+		for (unsigned int others = 1 + n % 3; others > 0; others--)
+			forest_offer(f, &t->item[randombytes_uniform(256)]);
+		forest_pump(f);
+		*byte ^= 1;
+		assert_int_equal(forest_offer(f, &bad), ATR_REASON_BAD_PROOF);
+		*byte ^= 1;
+		assert_int_equal(forest_offer(f, &bad), ATR_OK);
+	}
+}
+
 /* Invariant: behind a node already proven, a proof node that is no longer cached is not believed:
  * the path is hashed to the root. */
 static void garbage_above_a_proven_node(void **state)
 {
-	struct atr_auth_params params = forest_roomy;
-	struct forest f;
-	struct tree t;
-	unsigned int nodes;
-
 	(void)state;
-	params.nodes_per_tree = 4; /* one pair a level: frames 0 and 255 evict each other's */
-	forest_start(&f, &params);
-	t = forest_tree(&f, 1, 256);
-	nodes = (unsigned int)(t.item[0].length - 192) / 32;
-	assert_int_equal(nodes, 8);
-	for (unsigned int top = 0; top < nodes; top++) {
-		struct item bad = t.item[0];
+	/* With 4 nodes a level keeps one pair; with more, lower levels outlive upper ones. */
+	for (unsigned int nodes = 4; nodes <= 128; nodes *= 2) {
+		struct atr_auth_params params = forest_roomy;
+		struct forest f;
+		struct tree t;
 
-		for (unsigned int other = 1; other < 256; other <<= 1) {
-			/* Leaves pairs below cached for frame 0, some of those above not. */
-			forest_offer(&f, &t.item[0]);
-			forest_offer(&f, &t.item[other]);
-			forest_pump(&f);
-			bad.bytes[192 + 32 * top] ^= 1;
-			assert_int_equal(forest_offer(&f, &bad), ATR_REASON_BAD_PROOF);
-			bad.bytes[192 + 32 * top] ^= 1;
-			assert_int_equal(forest_offer(&f, &bad), ATR_OK);
-		}
+		params.nodes_per_tree = nodes;
+		forest_start(&f, &params);
+		t = forest_tree(&f, 1, 256);
+		among_others(&f, &t);
+		forest_free(&t);
+		forest_stop(&f);
 	}
-	forest_free(&t);
-	forest_stop(&f);
 }
 
 /* Invariant: trees up to the largest leaf_count work at their edges, and tampering with any of up
