@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 1: what enters a batch. Oldest first: released frames, then what other shards handed over,
- * then the port queues. */
+/* Stage 1: what enters a batch, oldest first: frames that waited, then what other shards handed over,
+ * then the port queues. New frames come only when no released one is left behind them, so that the
+ * hold never reorders a source's sequences. */
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
 #include "stages.h"
 
-#define RELEASE_MAX  16 /* frames a turn out of the hold, and of each queue */
+#define QUEUE_MAX    16 /* frames a turn out of each queue */
 #define HANDOVER_MAX 16 /* frames a turn from all other shards */
 #define DOWN_MAX     ATR_BATCH_ADMITS
+
+_Static_assert(2 * QUEUE_MAX + HANDOVER_MAX < ATR_BATCH_FRAMES, "a batch has room for the hold");
 
 static void add(struct atr_batch *batch, struct rte_mbuf *mbuf, enum atr_origin origin,
 		uint8_t reason)
@@ -32,9 +35,10 @@ static void leave_hold(struct atr_shard *shard, struct rte_mbuf *mbuf)
 
 static void from_hold(struct atr_shard *shard, struct atr_batch *batch)
 {
-	void *cookie[RELEASE_MAX];
-	uint8_t reason[RELEASE_MAX];
-	unsigned int n = atr_auth_release(shard->auth, cookie, reason, RELEASE_MAX);
+	void *cookie[ATR_BATCH_FRAMES];
+	uint8_t reason[ATR_BATCH_FRAMES];
+	unsigned int n = atr_auth_release(shard->auth, cookie, reason,
+					  ATR_BATCH_FRAMES - batch->count);
 
 	for (unsigned int i = 0; i < n; i++) {
 		leave_hold(shard, cookie[i]);
@@ -52,9 +56,9 @@ static struct rte_mbuf *pop(struct atr_shard *shard, struct atr_queue *queue)
 
 static void from_deferred(struct atr_shard *shard, struct atr_batch *batch)
 {
-	unsigned int n = RTE_MIN(atr_queue_count(&shard->deferred), (uint32_t)RELEASE_MAX);
+	unsigned int n = RTE_MIN(atr_queue_count(&shard->deferred), (uint32_t)QUEUE_MAX);
 
-	for (unsigned int i = 0; i < n && batch->count < ATR_BATCH_FRAMES; i++)
+	for (unsigned int i = 0; i < n; i++)
 		add(batch, pop(shard, &shard->deferred), ATR_ORIGIN_HOLD, ATR_OK);
 }
 
@@ -77,12 +81,10 @@ static void from_reserving(struct atr_shard *shard, struct atr_batch *batch)
 {
 	struct atr_queue *queue = &shard->reserving;
 
-	for (unsigned int i = 0; i < RELEASE_MAX && atr_queue_count(queue) > 0; i++) {
+	for (unsigned int i = 0; i < QUEUE_MAX && atr_queue_count(queue) > 0; i++) {
 		uint32_t at = queue->head & queue->mask;
 		bool late = batch->now_tsc - queue->since_tsc[at] > shard->reserve_timeout_tsc;
 
-		if (batch->count == ATR_BATCH_FRAMES)
-			return;
 		if (reserved(shard, queue->slot[at]))
 			add(batch, pop(shard, queue), ATR_ORIGIN_HOLD, ATR_OK);
 		else if (late || shard->stopping)
@@ -168,9 +170,9 @@ unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch)
 	batch->event_count = 0;
 	batch->admit_count = 0;
 	from_control(shard, batch);
-	from_hold(shard, batch);
 	from_deferred(shard, batch);
 	from_reserving(shard, batch);
+	from_hold(shard, batch);
 	if (shard->shards > 1 && batch->count <= ATR_BATCH_FRAMES - HANDOVER_MAX)
 		from_handover(shard, batch);
 	for (unsigned int p = 0; p < shard->iface_count && !shard->stopping; p++)
