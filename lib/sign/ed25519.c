@@ -23,8 +23,9 @@ int atr_sign_init(void)
 	return sodium_init() < 0 ? -EIO : 0;
 }
 
-/* [L-1]P == -P, which holds exactly in the prime-order subgroup. libsodium's own test looks at one
- * coordinate of [L]P only and lets points through whose small-order part has order 2. */
+/* [L-1]P == -P, which holds exactly in the prime-order subgroup. libsodium's own test has looked at
+ * one coordinate of [L]P only, and let points through whose small-order part has order 2; not every
+ * build has that corrected. */
 static bool in_prime_order_subgroup(const uint8_t point[ATR_PUBLIC_KEY_SIZE])
 {
 	uint8_t negated[ATR_PUBLIC_KEY_SIZE], product[ATR_PUBLIC_KEY_SIZE];
