@@ -80,8 +80,8 @@ void atr_auth_unsent(struct atr_auth *auth, struct atr_root_request *const *requ
 		     unsigned int count);
 
 /* The control lcore has answered. A final reason is remembered for this root, any other (overload)
- * is not: the next frame asks again. The frames waiting for this root become releasable, in the order
- * in which they came. */
+ * is not: the next frame asks again. The frames waiting for this root become releasable, in the
+ * order in which they came. */
 void atr_auth_verdict(struct atr_auth *auth, struct atr_root_request *request);
 
 /* Takes up to max frames out of the hold. reasons[i] is ATR_OK (run the frame through the gates
