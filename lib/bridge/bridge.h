@@ -64,7 +64,7 @@ struct atr_meta {
 };
 
 /* Where a batch's mbuf came from: only what comes from a port is counted as received. */
-enum atr_origin { ATR_ORIGIN_PORT, ATR_ORIGIN_HOLD, ATR_ORIGIN_HANDOVER };
+enum atr_origin { ATR_ORIGIN_PORT, ATR_ORIGIN_HOLD, ATR_ORIGIN_RESERVE, ATR_ORIGIN_HANDOVER };
 
 static inline struct atr_meta *atr_meta(struct rte_mbuf *mbuf)
 {

@@ -55,11 +55,22 @@ struct atr_reserve {
 	uint8_t asked; /* owning shard: a question is under way */
 } __rte_cache_aligned;
 
+/* True while a question for a higher high-water is under way. Owning shard, hot path. */
+static inline bool atr_reserve_asked(const struct atr_reserve *reserve)
+{
+	return reserve->asked &&
+	       __atomic_load_n(&reserve->reserved, __ATOMIC_ACQUIRE) <= reserve->wanted;
+}
+
 /* What a source needs beside its plan entry, on the shard that owns it. */
 struct atr_source_state {
 	struct atr_window *window;
 	struct atr_reserve *reserve;
 	struct atr_limit *limit; /* NULL: unlimited */
+	/* Sequences that earlier frames of the same batch will take: [first, end). Owning shard. */
+	uint64_t batch; /* number of that batch */
+	uint64_t batch_first, batch_end;
+	uint32_t waiting; /* its frames in the shard's `reserving` queue. Owning shard */
 };
 
 struct atr_program {

@@ -24,6 +24,7 @@ struct atr_batch {
 	unsigned int live_count;
 	unsigned int event_count;
 	unsigned int admit_count;
+	uint64_t number; /* of this batch, from 1 */
 	uint64_t now_tsc;
 	uint64_t now_ns; /* Unix time */
 

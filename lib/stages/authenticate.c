@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 5, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root. Frames
- * of unknown roots wait in the hold while the control lcore verifies the signature. */
+/* Stage 5, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root.
+ * Frames of unknown roots wait in the hold while the control lcore verifies the signature. */
 #include "stages.h"
 
 #define REQUESTS_MAX 32 /* root requests put on the bridge a turn */
@@ -84,8 +84,8 @@ unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *b
 	for (unsigned int i = 0; i < frames; i++) {
 		unsigned int f = batch->live[i];
 
-		batch->reason[f] = key_reason(plan, batch->source[f], batch->frame[f].hdr,
-					      batch->now_ns);
+		batch->reason[f] =
+			key_reason(plan, batch->source[f], batch->frame[f].hdr, batch->now_ns);
 	}
 	atr_batch_compact(batch);
 	leaf_hashes(shard, batch);

@@ -1,23 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 7: identity. Tested here, taken in the log stage, so that what the limit stage sheds has not
- * been remembered. Two frames of one batch that could take the same sequence are separated: the
- * later one is deferred to the next batch. */
+/* Stage 7: identity. Tested here, taken in the log stage, so that what the limit stage sheds has
+ * not been remembered. The result must be as if frames came one by one: a frame whose answer
+ * depends on what an earlier frame of its batch is about to take is deferred to the next batch. */
 #include "stages.h"
 
-static bool overlaps_earlier(const struct atr_batch *batch, unsigned int upto, unsigned int f)
+static bool has(const uint8_t *reason, unsigned int count, uint8_t wanted)
 {
-	const struct atr_frame_hdr *b = batch->frame[f].hdr;
-
-	for (unsigned int i = 0; i < upto; i++) {
-		unsigned int g = batch->live[i];
-		const struct atr_frame_hdr *a = batch->frame[g].hdr;
-
-		if (a->source == b->source && batch->mbuf[g] && batch->reason[g] == ATR_OK &&
-		    a->first_sequence <= b->first_sequence + (b->packet_count - 1) &&
-		    b->first_sequence <= a->first_sequence + (a->packet_count - 1))
+	for (unsigned int e = 0; e < count; e++)
+		if (reason[e] == wanted)
 			return true;
-	}
 	return false;
+}
+
+/* Would earlier frames of this batch change the answer for [first, last]? */
+static bool depends(const struct atr_batch *batch, const struct atr_source_state *state,
+		    uint32_t window, uint64_t first, uint64_t last, bool ahead)
+{
+	if (state->batch != batch->number)
+		return false;
+	if (first >= state->batch_end)
+		return ahead;
+	if (last >= state->batch_first)
+		return true;
+	return state->batch_end > window && first < state->batch_end - window;
+}
+
+static void will_take(const struct atr_batch *batch, struct atr_source_state *state, uint64_t first,
+		      uint64_t last)
+{
+	uint64_t end = last == UINT64_MAX ? UINT64_MAX : last + 1;
+
+	if (state->batch != batch->number) {
+		state->batch = batch->number;
+		state->batch_first = first;
+		state->batch_end = end;
+		return;
+	}
+	state->batch_first = RTE_MIN(state->batch_first, first);
+	state->batch_end = RTE_MAX(state->batch_end, end);
 }
 
 static void wait_in(struct atr_shard *shard, struct atr_batch *batch, unsigned int f,
@@ -37,11 +57,19 @@ static void wait_in(struct atr_shard *shard, struct atr_batch *batch, unsigned i
 /* Asks the control lcore to make a higher high-water durable, once at a time. */
 static void ask(struct atr_shard *shard, struct atr_reserve *reserve, uint64_t sequence)
 {
-	if (reserve->asked && reserve->reserved <= reserve->wanted)
+	if (atr_reserve_asked(reserve))
 		return;
 	reserve->wanted = sequence;
 	reserve->asked = atr_send(shard->bridge->verify[shard->id], ATR_MSG_RESERVE,
 				  (uint16_t)shard->node->epoch, 0, reserve);
+}
+
+/* Waits for the durable high-water, behind the frames of its source that already do. */
+static void wait_reserve(struct atr_shard *shard, struct atr_batch *batch, unsigned int f,
+			 struct atr_source_state *state)
+{
+	wait_in(shard, batch, f, &shard->reserving, ATR_REASON_RESERVE_WAIT);
+	state->waiting += batch->mbuf[f] == NULL;
 }
 
 static void test(struct atr_shard *shard, struct atr_batch *batch, unsigned int i)
@@ -53,23 +81,37 @@ static void test(struct atr_shard *shard, struct atr_batch *batch, unsigned int 
 	uint64_t first = frame->hdr->first_sequence;
 	uint64_t last = first + (frame->packet_count - 1u);
 
-	if (atr_window_test(state->window, first, frame->packet_count, batch->tag[f], reason) == 0)
+	const struct atr_meta *meta = atr_meta(batch->mbuf[f]);
+	unsigned int fresh;
+	bool ahead;
+
+	if (unlikely(state->waiting > 0 && meta->origin != ATR_ORIGIN_RESERVE)) {
+		wait_reserve(shard, batch, f, state);
 		return;
-	if (unlikely(overlaps_earlier(batch, i, f))) {
+	}
+	fresh = atr_window_test(state->window, first, frame->packet_count, batch->tag[f], reason);
+	ahead = has(reason, frame->packet_count, ATR_REASON_AHEAD);
+
+	if (fresh == 0 && !ahead)
+		return;
+	if (unlikely(depends(batch, state, batch->source[f]->window, first, last, ahead))) {
 		wait_in(shard, batch, f, &shard->deferred, ATR_REASON_HOLD_FULL);
 		return;
 	}
+	if (fresh == 0)
+		return;
 	if (likely(last < state->reserve->reserved)) {
+		will_take(batch, state, first, last);
 		if (unlikely(state->reserve->reserved - last < ATR_RESERVE_AHEAD / 2))
 			ask(shard, state->reserve, last);
 		return;
 	}
-	if (atr_meta(batch->mbuf[f])->reason == ATR_REASON_RESERVE_WAIT) {
+	if (meta->reason == ATR_REASON_RESERVE_WAIT) {
 		batch->reason[f] = ATR_REASON_RESERVE_WAIT;
 		return;
 	}
 	ask(shard, state->reserve, last);
-	wait_in(shard, batch, f, &shard->reserving, ATR_REASON_RESERVE_WAIT);
+	wait_reserve(shard, batch, f, state);
 }
 
 unsigned int atr_stage_dedup(struct atr_shard *shard, struct atr_batch *batch)

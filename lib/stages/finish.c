@@ -4,7 +4,7 @@
 
 #include "stages.h"
 
-#define END_REPEAT   3	/* end of session is sent so often: nobody acknowledges it */
+#define END_REPEAT   3 /* end of session is sent so often: nobody acknowledges it */
 #define FLUSH_ROUNDS 1000
 
 static void refuse(struct atr_shard *shard, struct rte_mbuf *mbuf)

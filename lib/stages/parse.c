@@ -55,9 +55,7 @@ static bool datagram(struct atr_shard *shard, struct atr_batch *batch, unsigned 
 		rte_pktmbuf_free(m);
 		give(batch, f);
 		return false;
-	case ATR_NET_REFUSED:
-		batch->reason[f] = d.reason;
-		break;
+	case ATR_NET_REFUSED: batch->reason[f] = d.reason; break;
 	case ATR_NET_DATAGRAM: break;
 	}
 	book->datagrams.received++;
@@ -143,8 +141,8 @@ unsigned int atr_stage_parse(struct atr_shard *shard, struct atr_batch *batch)
 
 		if (meta->origin == ATR_ORIGIN_PORT && !datagram(shard, batch, f))
 			continue;
-		first = meta->length == 0 ? UINT8_MAX :
-					    *rte_pktmbuf_mtod_offset(batch->mbuf[f],
+		first = meta->length == 0 ? UINT8_MAX
+					  : *rte_pktmbuf_mtod_offset(batch->mbuf[f],
 								     const uint8_t *, meta->offset);
 		if (likely(first == ATR_FIRST_BYTE_FRAME))
 			frame(shard, batch, f);

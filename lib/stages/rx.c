@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 1: what enters a batch, oldest first: frames that waited, then what other shards handed over,
- * then the port queues. New frames come only when no released one is left behind them, so that the
- * hold never reorders a source's sequences. */
+/* Stage 1: what enters a batch, oldest first: frames that waited, then what other shards handed
+ * over, then the port queues. New frames come only when no released one is left behind them, so
+ * that the hold never reorders a source's sequences. */
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
 #include "stages.h"
 
-#define QUEUE_MAX    16 /* frames a turn out of each queue */
 #define HANDOVER_MAX 16 /* frames a turn from all other shards */
 #define DOWN_MAX     ATR_BATCH_ADMITS
-
-_Static_assert(2 * QUEUE_MAX + HANDOVER_MAX < ATR_BATCH_FRAMES, "a batch has room for the hold");
 
 static void add(struct atr_batch *batch, struct rte_mbuf *mbuf, enum atr_origin origin,
 		uint8_t reason)
@@ -37,8 +34,8 @@ static void from_hold(struct atr_shard *shard, struct atr_batch *batch)
 {
 	void *cookie[ATR_BATCH_FRAMES];
 	uint8_t reason[ATR_BATCH_FRAMES];
-	unsigned int n = atr_auth_release(shard->auth, cookie, reason,
-					  ATR_BATCH_FRAMES - batch->count);
+	unsigned int n =
+		atr_auth_release(shard->auth, cookie, reason, ATR_BATCH_FRAMES - batch->count);
 
 	for (unsigned int i = 0; i < n; i++) {
 		leave_hold(shard, cookie[i]);
@@ -56,41 +53,39 @@ static struct rte_mbuf *pop(struct atr_shard *shard, struct atr_queue *queue)
 
 static void from_deferred(struct atr_shard *shard, struct atr_batch *batch)
 {
-	unsigned int n = RTE_MIN(atr_queue_count(&shard->deferred), (uint32_t)QUEUE_MAX);
-
-	for (unsigned int i = 0; i < n; i++)
+	while (atr_queue_count(&shard->deferred) > 0 && batch->count < ATR_BATCH_FRAMES)
 		add(batch, pop(shard, &shard->deferred), ATR_ORIGIN_HOLD, ATR_OK);
 }
 
-/* A frame may leave once its source's high-water is durable beyond its last sequence. */
-static bool reserved(const struct atr_shard *shard, const struct rte_mbuf *mbuf)
+/* What the source of a frame in `reserving` waits with; NULL if the plan no longer has it (the
+ * gates will name the reason). */
+static struct atr_source_state *source_of(const struct atr_shard *shard, struct rte_mbuf *mbuf)
 {
-	const struct atr_meta *meta = atr_meta((struct rte_mbuf *)(uintptr_t)mbuf);
 	const struct atr_frame_hdr *hdr =
-		rte_pktmbuf_mtod_offset(mbuf, const struct atr_frame_hdr *, meta->offset);
+		rte_pktmbuf_mtod_offset(mbuf, const struct atr_frame_hdr *, atr_meta(mbuf)->offset);
 	const struct atr_plan *plan = shard->program->plan;
 
-	if (!plan || !atr_plan_source(plan, hdr->source))
-		return true; /* the gates will name the reason */
-	return hdr->first_sequence + hdr->packet_count - 1 <
-	       __atomic_load_n(&shard->program->source[hdr->source].reserve->reserved,
-			       __ATOMIC_ACQUIRE);
+	return plan && atr_plan_source(plan, hdr->source) ? &shard->program->source[hdr->source]
+							  : NULL;
 }
 
+/* Frames whose question has been answered, in order. */
 static void from_reserving(struct atr_shard *shard, struct atr_batch *batch)
 {
 	struct atr_queue *queue = &shard->reserving;
 
-	for (unsigned int i = 0; i < QUEUE_MAX && atr_queue_count(queue) > 0; i++) {
+	while (atr_queue_count(queue) > 0 && batch->count < ATR_BATCH_FRAMES) {
 		uint32_t at = queue->head & queue->mask;
+		struct atr_source_state *state = source_of(shard, queue->slot[at]);
 		bool late = batch->now_tsc - queue->since_tsc[at] > shard->reserve_timeout_tsc;
+		bool asked = state && atr_reserve_asked(state->reserve);
 
-		if (reserved(shard, queue->slot[at]))
-			add(batch, pop(shard, queue), ATR_ORIGIN_HOLD, ATR_OK);
-		else if (late || shard->stopping)
-			add(batch, pop(shard, queue), ATR_ORIGIN_HOLD, ATR_REASON_RESERVE_WAIT);
-		else
+		if (asked && !late && !shard->stopping)
 			return;
+		if (state)
+			state->waiting--;
+		add(batch, pop(shard, queue), ATR_ORIGIN_RESERVE,
+		    asked ? ATR_REASON_RESERVE_WAIT : ATR_OK);
 	}
 }
 
@@ -165,6 +160,7 @@ static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned
 
 unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch)
 {
+	batch->number++;
 	batch->count = 0;
 	batch->live_count = 0;
 	batch->event_count = 0;
@@ -173,6 +169,8 @@ unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch)
 	from_deferred(shard, batch);
 	from_reserving(shard, batch);
 	from_hold(shard, batch);
+	if (atr_queue_count(&shard->deferred) > 0)
+		return batch->count + batch->admit_count;
 	if (shard->shards > 1 && batch->count <= ATR_BATCH_FRAMES - HANDOVER_MAX)
 		from_handover(shard, batch);
 	for (unsigned int p = 0; p < shard->iface_count && !shard->stopping; p++)
