@@ -148,7 +148,7 @@ static void digest_is_of_the_canonical_form(void **state)
 		"\"ingress\":{\"udp_port\":1},\"sources\":[],\"topics\":[],\"rules\":[],"
 		"\"feeds\":[],\"types\":[{\"id\":1,\"name\":\"t\",\"json\":{\"type\":\"object\","
 		"\"title\":\"\\u0001\\b\\t\\n\\f\\r\\\"\\\\\\u007f/\\u20ac\","
-		"\"properties\":{\"\\ufb33\":{},\"\\ud83d\\ude00\":{},\"\\uffff\":{},\"a\":{},"
+		"\"properties\":{\"\\ufb33\":{},\"\\ud83d\\ude00\":{},\"\\ufffd\":{},\"a\":{},"
 		"\"\\ue000\":{},\"\\u00e9\":{},\"\\ud7ff\":{},\"aa\":{},"
 		"\"n\":{\"enum\":[1.0,1e30,-0.0,0.1,1e-7,1.2345678901234568e20,1e21,5e-324,"
 		"-1,4.50,[],{},null,true,false]}}}}]}";
