@@ -35,7 +35,24 @@ static void put(struct writer *w, const char *bytes, size_t length)
 	w->used += length;
 }
 
-static void put_string(struct writer *w, const char *text, size_t length)
+/* True if valid UTF-8 holds a noncharacter, which I-JSON does not allow: U+FDD0..FDEF, and the last
+ * two code points of every plane. */
+static bool has_noncharacter(const char *text, size_t length)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (size_t i = 2; i < length; i++) {
+		if (p[i - 2] == 0xEF && p[i - 1] == 0xB7 && p[i] >= 0x90 && p[i] <= 0xAF)
+			return true;
+		if (p[i - 1] != 0xBF || p[i] < 0xBE || p[i] > 0xBF)
+			continue;
+		if (p[i - 2] == 0xEF || (i >= 3 && p[i - 3] >= 0xF0 && (p[i - 2] & 0x0F) == 0x0F))
+			return true;
+	}
+	return false;
+}
+
+static int put_string(struct writer *w, const char *text, size_t length)
 {
 	static const char short_forms[] = "\bb\tt\nn\ff\rr\"\"\\\\";
 	size_t start = 0;
@@ -61,6 +78,9 @@ static void put_string(struct writer *w, const char *text, size_t length)
 	}
 	put(w, text + start, length - start);
 	put(w, "\"", 1);
+	return has_noncharacter(text, length)
+		       ? plan_fail(w->loader, "noncharacters are not allowed in names and strings")
+		       : 0;
 }
 
 /* UTF-8 bytes in the order of UTF-16 code units: characters beyond the basic plane (lead bytes
@@ -100,9 +120,10 @@ static int put_object(struct writer *w, const json_t *object, unsigned int depth
 
 		if (i)
 			put(w, ",", 1);
-		put_string(w, names[i], strlen(names[i]));
+		ret = put_string(w, names[i], strlen(names[i]));
 		put(w, ":", 1);
-		ret = put_value(w, json_object_get(object, names[i]), depth + 1);
+		if (ret == 0)
+			ret = put_value(w, json_object_get(object, names[i]), depth + 1);
 		plan_path_cut(w->loader, mark);
 	}
 	put(w, "}", 1);
@@ -147,9 +168,7 @@ static int put_value(struct writer *w, const json_t *value, unsigned int depth)
 	switch (json_typeof(value)) {
 	case JSON_OBJECT: return put_object(w, value, depth);
 	case JSON_ARRAY: return put_array(w, value, depth);
-	case JSON_STRING:
-		put_string(w, json_string_value(value), json_string_length(value));
-		return 0;
+	case JSON_STRING: return put_string(w, json_string_value(value), json_string_length(value));
 	case JSON_INTEGER: return put_integer(w, value);
 	case JSON_REAL:
 		put(w, text, (size_t)atr_json_number(json_real_value(value), text));

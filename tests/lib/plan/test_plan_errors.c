@@ -288,6 +288,10 @@ static const struct refusal refusals[] = {
 	{"feeds/0/destinations/0/ttl", "0", "feeds[0].destinations[0].ttl: must be"},
 	{"feeds/0/destinations/1", "{\"to\":\"10.0.0.2:5000\"}",
 	 "feeds[0].destinations[1].to: the feed has this destination twice"},
+	{"types/1/json/title", "\"\\uffff\"", "types[1].json.title: noncharacters"},
+	{"types/1/json/title", "\"a\\ufdd0\"", "types[1].json.title: noncharacters"},
+	{"types/1/json/title", "\"\\ud83f\\udffe\"", "types[1].json.title: noncharacters"},
+	{"types/1/json/properties", "{\"\\udbff\\udfff\":{}}", "types[1].json.properties."},
 	{"identity/uuid_past_ms", "9007199254740992",
 	 "identity.uuid_past_ms: integers beyond 2^53-1 are not allowed"},
 };
@@ -320,6 +324,7 @@ static const struct refusal accepted[] = {
 	{"types/0/binary/fields/1/enum", "{\"a thing\":1,\"b\":2.0}", ""},
 	{"topics/0/level", "0", ""},
 	{"rules", "[]", ""},
+	{"types/1/json/title", "\"\\ufffd\\ufdcf\\ufdf0\\ud83f\\udffd\"", ""},
 	{"rules/0/topics/1", "\"quake.*.ca\"", ""},
 	{"rules/0/where/0/value", "-327.68", ""},
 	{"feeds/0/destinations", "[]", ""},
