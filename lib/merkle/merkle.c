@@ -70,6 +70,16 @@ static void proof_shape(uint64_t index, uint64_t size, unsigned int *inner, unsi
 	*border = *inner < 64 ? (unsigned int)__builtin_popcountll(index >> *inner) : 0;
 }
 
+/* Largest power of two below count, which is above 1: leaves of the left subtree. */
+static size_t split_of(size_t count)
+{
+	size_t k = 1;
+
+	while (k < count - k)
+		k *= 2;
+	return k;
+}
+
 int atr_merkle_inclusion(const uint8_t *leaves, size_t count, size_t index, uint8_t *proof,
 			 size_t capacity)
 {
@@ -83,7 +93,7 @@ int atr_merkle_inclusion(const uint8_t *leaves, size_t count, size_t index, uint
 		return -ENOSPC;
 	/* From the root downwards; the proof is written from its end. */
 	for (unsigned int at = nodes; at > 0; at--) {
-		size_t split = (size_t)1 << (bit_length(count - 1) - 1);
+		size_t split = split_of(count);
 		uint8_t *out = proof + (size_t)(at - 1) * ATR_MERKLE_HASH;
 
 		if (index < split) {

@@ -112,8 +112,8 @@ struct atr_frame {
 unsigned int atr_frame_proof_nodes(uint32_t leaf_index, uint32_t leaf_count);
 
 /* Checks the structure of a datagram (below 4 GiB) as a frame and fills *frame. Reads no byte at or
- * beyond data + length. After ATR_OK every pointer of *frame is in bounds, and so is every arena payload
- * of every packet that has the ARENA flag (offset + length <= arena_length).
+ * beyond data + length. After ATR_OK every pointer of *frame is in bounds, and so is every arena
+ * payload of every packet that has the ARENA flag (offset + length <= arena_length).
  *
  * Order of checks, first failure wins: FRAME_TRUNCATED (below 64 bytes), FRAME_MAGIC,
  * FRAME_VERSION, FRAME_EMPTY, FRAME_LEAF, SEQUENCE_WRAP (first_sequence + packet_count - 1 beyond
