@@ -124,14 +124,15 @@ uint8_t atr_envelope_canonical(const struct atr_envelope *envelope, const char *
 int atr_envelope_signed_bytes(const struct atr_envelope *envelope, uint64_t realm, uint8_t *out,
 			      size_t capacity)
 {
-	const size_t head = ATR_ENVELOPE_PREFIX_SIZE + REALM_SIZE;
+	static const char prefix[ATR_ENVELOPE_PREFIX_SIZE] = ATR_ENVELOPE_PREFIX;
+	const size_t head = sizeof(prefix) + REALM_SIZE;
 	int length;
 
 	if (capacity < head)
 		return -EMSGSIZE;
-	memcpy(out, ATR_ENVELOPE_PREFIX, ATR_ENVELOPE_PREFIX_SIZE);
+	memcpy(out, prefix, sizeof(prefix));
 	for (size_t i = 0; i < REALM_SIZE; i++)
-		out[ATR_ENVELOPE_PREFIX_SIZE + i] = (uint8_t)(realm >> 8 * i);
+		out[sizeof(prefix) + i] = (uint8_t)(realm >> 8 * i);
 	length = atr_json_canonical(envelope->root, "signature", (char *)out + head,
 				    capacity - head);
 	if (length < 0 || length > INT_MAX - (int)head)

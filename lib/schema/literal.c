@@ -103,7 +103,7 @@ bool schema_read_enum(struct schema_compiler *c, struct schema_node *node, const
 
 	if (!json_is_array(value) || count == 0)
 		return schema_fail(c, "must be a list of at least one value");
-	node->values = schema_alloc(c->schema, count, sizeof(*node->values));
+	node->values = schema_alloc(c->schema, count, sizeof(void *));
 	if (!node->values)
 		return schema_fail_memory(c);
 	json_array_foreach(value, index, item)

@@ -60,6 +60,28 @@ static pcre2_code *compile(const char *pattern, size_t length, int *error, PCRE2
 	return code;
 }
 
+/* True if a count in braces is above the limit. What a repetition of one character passes over
+ * before its least count is reached is charged to nobody, so that count must be small. */
+static bool repeats_too_often(const char *pattern)
+{
+	bool in_braces = false;
+	unsigned int count = 0;
+
+	for (; *pattern; pattern++) {
+		if (*pattern >= '0' && *pattern <= '9') {
+			count = count * 10 + (unsigned int)(*pattern - '0');
+			if (in_braces && count > SCHEMA_PATTERN_REPEAT)
+				return true;
+			if (!in_braces)
+				count = 0;
+			continue;
+		}
+		count = 0;
+		in_braces = *pattern == '{' || (in_braces && *pattern == ',');
+	}
+	return false;
+}
+
 bool schema_read_pattern(struct schema_compiler *c, struct schema_node *node, const json_t *value)
 {
 	struct schema_code *owner = schema_alloc(c->schema, 1, sizeof(*owner));
@@ -69,6 +91,9 @@ bool schema_read_pattern(struct schema_compiler *c, struct schema_node *node, co
 
 	if (!json_is_string(value))
 		return schema_fail(c, "must be a string");
+	if (repeats_too_often(json_string_value(value)))
+		return schema_fail(c, "repeats more than %d times; use maxLength instead",
+				   SCHEMA_PATTERN_REPEAT);
 	if (!owner)
 		return schema_fail_memory(c);
 	owner->code = compile(json_string_value(value), json_string_length(value), &error, &offset);

@@ -8,11 +8,12 @@
 
 #include "schema.h"
 
-#define SCHEMA_PATH_MAX     512  /* bytes of the path in a load error */
-#define SCHEMA_PATTERN_MAX  4096 /* bytes of a pattern */
-#define SCHEMA_PATTERN_NEST 32   /* parentheses inside each other */
-#define SCHEMA_PATTERN_HEAP 2048 /* KiB that matching may take */
-#define SCHEMA_PAIRWISE_MAX 8    /* items compared each with each; above, they are sorted */
+#define SCHEMA_PATH_MAX       512  /* bytes of the path in a load error */
+#define SCHEMA_PATTERN_MAX    4096 /* bytes of a pattern */
+#define SCHEMA_PATTERN_NEST   32   /* parentheses inside each other */
+#define SCHEMA_PATTERN_REPEAT 1000 /* largest count in braces */
+#define SCHEMA_PATTERN_HEAP   2048 /* KiB that matching may take */
+#define SCHEMA_PAIRWISE_MAX   8    /* items compared each with each; above, they are sorted */
 
 /* Sets of types: what a schema declares, what a keyword applies to, what a value is. */
 enum schema_types {

@@ -418,5 +418,6 @@ int main(void)
 		cmocka_unit_test(many_members),
 	};
 
-	return cmocka_run_group_tests(tests, create_parser, destroy_parser) + run_number_tests();
+	return cmocka_run_group_tests(tests, create_parser, destroy_parser) + run_number_tests() +
+	       run_order_tests();
 }

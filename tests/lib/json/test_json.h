@@ -37,5 +37,6 @@ static inline uint8_t parse_text(struct atr_json_parser *parser, const char *tex
 }
 
 int run_number_tests(void);
+int run_order_tests(void);
 
 #endif

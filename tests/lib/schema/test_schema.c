@@ -275,6 +275,39 @@ static void unique_is_fast(void **state)
 	atr_schema_free(schema);
 }
 
+/* Invariant: on random arrays, uniqueness agrees with comparing each pair. */
+static void unique_like_naive(void **state)
+{
+	char error[ERROR_SIZE], text[1024];
+	struct atr_schema *schema = compile("{\"uniqueItems\":true}", error);
+	uint32_t seed = 12345;
+
+	(void)state;
+	assert_non_null(schema);
+	for (int round = 0; round < 20000; round++) {
+		unsigned int values[24], count = 1 + (unsigned int)round % 24;
+		bool unique = true;
+		size_t length = 0;
+
+		for (unsigned int i = 0; i < count; i++) {
+			seed = seed * 1664525 + 1013904223;
+			values[i] = (seed >> 16) % 200;
+			for (unsigned int j = 0; j < i; j++)
+				unique = unique && values[i] != values[j];
+			/* Four kinds of values, told apart by the low bits. */
+			static const char *const forms[] = {"%u", "\"%u\"", "[%u]", "{\"a\":%u}"};
+
+			text[length++] = i == 0 ? '[' : ',';
+			length += (size_t)sprintf(text + length, forms[values[i] % 4], values[i]);
+		}
+		text[length++] = ']';
+		text[length] = '\0';
+		assert_int_equal(validate(schema, text, NULL, 0),
+				 unique ? ATR_OK : ATR_REASON_PAYLOAD_UNIQUE);
+	}
+	atr_schema_free(schema);
+}
+
 /* Invariant: objects: counts, required, declared and additional members, in any order. */
 static void objects(void **state)
 {
@@ -374,6 +407,7 @@ int main(void)
 		cmocka_unit_test(pattern_bound),
 		cmocka_unit_test(arrays),
 		cmocka_unit_test(unique_is_fast),
+		cmocka_unit_test(unique_like_naive),
 		cmocka_unit_test(objects),
 		cmocka_unit_test(pointers),
 	};
