@@ -39,7 +39,8 @@ struct plan_loader {
 	struct plan_term *terms;
 	size_t term_count, term_space;
 	size_t comparisons;
-	uint32_t *topics_by_name; /* ids, in order of names */
+	const struct atr_key *checked_key; /* the last one; checking takes a while */
+	uint32_t *topics_by_name;          /* ids, in order of names */
 };
 
 /* Extends the path by a member or an index; the result restores it with plan_path_cut. Bytes that

@@ -40,7 +40,9 @@ static int load_public(struct plan_loader *l, const json_t *value, struct atr_so
 		return ret;
 	if (atr_hex_decode(text, strlen(text), key->public_key, sizeof(key->public_key)) < 0)
 		return plan_fail_member(l, "public", "must be 64 lowercase hex digits");
-	if (!atr_public_key_ok(key->public_key))
+	if (!(l->checked_key &&
+	      memcmp(l->checked_key->public_key, key->public_key, ATR_PUBLIC_KEY_SIZE) == 0) &&
+	    !atr_public_key_ok(key->public_key))
 		return plan_fail_member(l, "public",
 					"is no acceptable Ed25519 key (not canonical, not on the "
 					"curve or not in the prime-order group); generate one with "
@@ -72,9 +74,11 @@ static int load_key(struct plan_loader *l, const json_t *value, struct atr_sourc
 		ret = load_time(l, value, "not_after", &key.not_after_ns);
 	if (ret == 0 && key.not_after_ns <= key.not_before_ns)
 		return plan_fail_member(l, "not_after", "must be later than not_before");
-	if (ret == 0)
-		source->keys[source->key_count++] = key;
-	return ret;
+	if (ret < 0)
+		return ret;
+	l->checked_key = &source->keys[source->key_count];
+	source->keys[source->key_count++] = key;
+	return 0;
 }
 
 static int load_keys(struct plan_loader *l, const json_t *value, struct atr_source *source)
