@@ -32,7 +32,8 @@
 
 struct atr_auth_params {
 	unsigned int trees;	      /* proven trees remembered */
-	unsigned int nodes_per_tree;  /* proven nodes a tree caches; a power of two */
+	unsigned int nodes_per_tree;  /* proven nodes a tree caches; a power of two. Half of them are
+				       * leaves: twice the leaf count keeps a whole tree */
 	unsigned int pending_roots;   /* root requests under way */
 	unsigned int pending_per_source; /* of these, for any one source */
 	unsigned int refused_roots;   /* refused roots remembered */
@@ -62,7 +63,9 @@ size_t atr_auth_footprint(const struct atr_auth_params *params);
 
 /* Authenticates one frame with the given leaf hash. ATR_OK: proven. A reason: BAD_PROOF (the path
  * contradicts the proven tree that this signature belongs to), the verdict of a refused root,
- * HOLD_FULL or ROOT_BUDGET. ATR_AUTH_HELD: cookie is kept until released.
+ * HOLD_FULL, ROOT_BUDGET, or UNKNOWN_SOURCE for a source id above 65535. ATR_AUTH_HELD: cookie is
+ * kept until released. A frame for which the hold has no room asks for no root. The realm is part
+ * of every key, but whether it is ours is for the caller to check before.
  *
  * A frame that carries the signature of a proven tree and leads to another root is BAD_PROOF: one
  * Ed25519 signature cannot be valid for two heads of the same key that this object would accept. */
@@ -76,8 +79,9 @@ unsigned int atr_auth_requests(struct atr_auth *auth, struct atr_root_request **
 void atr_auth_unsent(struct atr_auth *auth, struct atr_root_request *const *requests,
 		     unsigned int count);
 
-/* The control lcore has answered. The frames waiting for this root become releasable, in the order
- * in which they came. */
+/* The control lcore has answered. A final reason is remembered for this root, any other (overload)
+ * is not: the next frame asks again. The frames waiting for this root become releasable, in the
+ * order in which they came. */
 void atr_auth_verdict(struct atr_auth *auth, struct atr_root_request *request);
 
 /* Takes up to max frames out of the hold. reasons[i] is ATR_OK (run the frame through the gates
@@ -89,7 +93,7 @@ unsigned int atr_auth_release(struct atr_auth *auth, void **cookies, uint8_t *re
 unsigned int atr_auth_drain(struct atr_auth *auth, void **cookies, unsigned int max);
 
 /* Forgets everything proven or refused under a key (revocation, plan change). Pending roots stay;
- * the caller checks the key again when they are released. */
+ * the caller checks the key again when they are released. Walks over all entries. */
 void atr_auth_forget(struct atr_auth *auth, uint32_t source, uint32_t key);
 
 struct atr_auth_stats {
