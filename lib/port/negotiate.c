@@ -111,6 +111,18 @@ static int check_queues(uint16_t port_id, const struct rte_eth_dev_info *info,
 	return 0;
 }
 
+/* Largest MTU: what the driver says, and what its largest frame leaves; ethdev holds it to both. */
+static uint16_t mtu_limit(const struct rte_eth_dev_info *info)
+{
+	uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+
+	if (info->max_mtu != UINT16_MAX && info->max_rx_pktlen > info->max_mtu)
+		overhead = info->max_rx_pktlen - info->max_mtu;
+	if (info->max_rx_pktlen <= overhead)
+		return info->max_mtu;
+	return (uint16_t)RTE_MIN((uint32_t)info->max_mtu, info->max_rx_pktlen - overhead);
+}
+
 static int check_mtu(uint16_t port_id, const struct rte_eth_dev_info *info,
 		     const struct atr_port_config *config, uint16_t mtu, struct rte_eth_conf *conf,
 		     char *error, size_t size)
@@ -118,10 +130,10 @@ static int check_mtu(uint16_t port_id, const struct rte_eth_dev_info *info,
 	uint32_t room = rte_pktmbuf_data_room_size(config->pool);
 	uint32_t frame = (uint32_t)mtu + ETHERNET_TAGGED;
 
-	if (mtu < RTE_MAX(MTU_MIN, info->min_mtu) || mtu > info->max_mtu) {
+	if (mtu < RTE_MAX(MTU_MIN, info->min_mtu) || mtu > mtu_limit(info)) {
 		snprintf(error, size, "port %u (%s): MTU %u is not in %u..%u; choose one that is",
 			 port_id, info->driver_name, mtu, RTE_MAX(MTU_MIN, info->min_mtu),
-			 info->max_mtu);
+			 mtu_limit(info));
 		return -EINVAL;
 	}
 	if (room < RTE_PKTMBUF_HEADROOM + frame) {

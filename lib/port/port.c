@@ -39,8 +39,9 @@ static int setup_queues(uint16_t port_id, const struct rte_eth_dev_info *info,
 		result = rte_eth_rx_queue_setup(port_id, queue, rx_desc, socket, &rx, config->pool);
 		if (result != 0)
 			return fail(result, port_id, info->driver_name, "setting up an RX queue",
-				    "ask for fewer queues or descriptors, or more memory", error,
-				    size);
+				    "ask for fewer queues or descriptors, more memory, or mbufs "
+				    "that fit the driver (net_af_xdp: a page)",
+				    error, size);
 		result = rte_eth_tx_queue_setup(port_id, queue, tx_desc, socket, &tx);
 		if (result != 0)
 			return fail(result, port_id, info->driver_name, "setting up a TX queue",

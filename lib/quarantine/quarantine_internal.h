@@ -90,7 +90,7 @@ struct atr_quarantine {
 	uint64_t rate;
 	uint64_t tokens, refill_ns; /* token bucket: whole packets, and the time they reach to */
 	_Atomic uint64_t retry_after_ns; /* pause after a failed write */
-	uint64_t retry_ns;               /* next try */
+	uint64_t failed_ns;              /* last failed write */
 	uint64_t flush_ns;               /* last flush */
 	uint64_t pending;                /* packets in the buffers */
 	uint64_t packet;                 /* packets in the open pcapng file */

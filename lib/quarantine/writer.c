@@ -48,7 +48,7 @@ static void disk_failed(struct atr_quarantine *quarantine, int code)
 	quarantine->dropped_disk += quarantine->pending;
 	quarantine->packet -= RTE_MIN(quarantine->packet, quarantine->pending);
 	quarantine->pending = 0;
-	quarantine->retry_ns = quarantine_now() + quarantine->retry_after_ns;
+	quarantine->failed_ns = quarantine_now();
 	if (!quarantine->disk_stopped)
 		LOG(WARNING,
 		    "writing to %s stopped: %s; refused packets are counted as dropped_disk until "
@@ -160,7 +160,8 @@ static void take(struct atr_quarantine *quarantine, const struct atr_quarantine_
 {
 	if (!within_rate(quarantine, now))
 		quarantine->dropped_rate++;
-	else if (quarantine->disk_stopped && now < quarantine->retry_ns)
+	else if (quarantine->disk_stopped &&
+		 now < quarantine->failed_ns + quarantine->retry_after_ns)
 		quarantine->dropped_disk++;
 	else if (!write_item(quarantine, item))
 		quarantine->dropped_disk++;

@@ -123,6 +123,36 @@ static void fast_free_is_never_enabled(void **state)
 	assert_int_equal(conf.rxmode.offloads, 0);
 }
 
+/* Invariant: an MTU is refused by name where the driver's largest frame would not hold it. */
+static void mtu_is_bounded_by_the_largest_frame(void **state)
+{
+	struct rte_eth_dev_info info = {.driver_name = "net_any",
+					.max_rx_queues = 1,
+					.max_tx_queues = 1,
+					.max_mtu = UINT16_MAX,
+					.max_rx_pktlen = 1522};
+	struct atr_port_config config = config_default();
+	struct atr_iface iface = {0};
+	struct rte_eth_conf conf;
+	char error[256];
+
+	(void)state;
+	assert_int_equal(
+		atr_port_negotiate(4, &info, &config, 1504, &conf, &iface, error, sizeof(error)),
+		0);
+	assert_int_equal(conf.rxmode.mtu, 1504);
+	assert_int_equal(
+		atr_port_negotiate(4, &info, &config, 1505, &conf, &iface, error, sizeof(error)),
+		-EINVAL);
+	assert_non_null(strstr(error, "port 4 (net_any): MTU 1505 is not in 576..1504"));
+	info.max_mtu = 1400;
+	info.max_rx_pktlen = 1440;
+	assert_int_equal(
+		atr_port_negotiate(4, &info, &config, 1401, &conf, &iface, error, sizeof(error)),
+		-EINVAL);
+	assert_non_null(strstr(error, "576..1400"));
+}
+
 /* Invariant: several queues are used only where somebody spreads packets over them. */
 static void several_queues_need_a_spread(void **state)
 {
@@ -282,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(null_port_runs),
 		cmocka_unit_test(fast_free_is_never_enabled),
+		cmocka_unit_test(mtu_is_bounded_by_the_largest_frame),
 		cmocka_unit_test(several_queues_need_a_spread),
 		cmocka_unit_test(ring_port_with_two_queues),
 		cmocka_unit_test(pcap_port_with_two_queues),

@@ -218,7 +218,6 @@ static void full_from_the_beginning(void **state)
 	assert_int_equal(stats.dropped_disk, 10);
 	assert_int_equal(file_size("quarantine-000001.pcapng"), 0);
 	limit_files(RLIM_INFINITY);
-	/* The very first failure may have been at the default pause: ask for a try now. */
 	for (unsigned int i = 0; i < 150 && stats.disk_stopped; i++) {
 		usleep(100000);
 		put_payloads(quarantine, 1, 100);
