@@ -117,7 +117,8 @@ struct atr_plan {
 	uint16_t udp_port;	/* ingress */
 	uint32_t envelope_bytes; /* largest envelope */
 	uint64_t uuid_past_ms, uuid_future_ms; /* window of UUIDv7 times around now */
-	uint32_t source_slots, topic_slots, type_slots, feed_slots; /* array lengths: highest id + 1 */
+	/* Array lengths: highest id + 1. */
+	uint32_t source_slots, topic_slots, type_slots, feed_slots;
 	uint32_t source_count, topic_count, type_count, feed_count, rule_count;
 	struct atr_source *sources;
 	struct atr_topic *topics;
@@ -175,8 +176,9 @@ static inline const struct atr_key *atr_source_key(const struct atr_source *sour
 /* Action for a triple whose source, topic and type are in the plan; NULL if no rule allows it.
  * Levels are not looked at (see LEVEL in reason.def: compare source->level with topic->level).
  * Hot path: one or two probes of a flat hash table, no strings. Any lcore. */
-const struct atr_action *atr_plan_action(const struct atr_plan *plan, const struct atr_source *source,
-					 uint32_t topic, uint32_t type);
+const struct atr_action *atr_plan_action(const struct atr_plan *plan,
+					 const struct atr_source *source, uint32_t topic,
+					 uint32_t type);
 
 /* Feeds that an allowed event goes to, as a bit per feed id; content predicates are evaluated on
  * the binary payload. Hot path, any lcore. */

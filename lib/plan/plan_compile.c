@@ -97,7 +97,7 @@ static int merge(struct builder *b, const struct atr_action *role, const struct 
 	for (uint32_t i = 0; i < role->count; i++)
 		effect->clauses[effect->count++] = role->clauses[i];
 	effect->feeds |= role->feeds;
-	qsort(effect->clauses, effect->count, sizeof(effect->clauses[0]), compare_clauses);
+	qsort(effect->clauses, effect->count, sizeof(struct plan_clause *), compare_clauses);
 	for (uint32_t i = 0; i < effect->count; i++)
 		if (adds_feeds(effect->clauses[i], effect->feeds) &&
 		    (kept == 0 || effect->clauses[kept - 1] != effect->clauses[i]))
@@ -111,7 +111,7 @@ static const struct atr_action *intern(struct builder *b)
 {
 	struct atr_plan_rules *rules = b->loader->plan->rules;
 	const struct effect *effect = &b->effect;
-	size_t bytes = effect->count * sizeof(effect->clauses[0]);
+	size_t bytes = effect->count * sizeof(struct plan_clause *);
 	uint64_t hash = effect->feeds;
 	struct atr_action *action;
 	size_t at;

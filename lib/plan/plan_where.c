@@ -190,7 +190,7 @@ static struct plan_clause *new_clause(struct plan_loader *l, unsigned int count)
 	}
 	if (rules->clause_count == rules->clause_space) {
 		size_t space = rules->clause_space ? 2 * rules->clause_space : FIRST_SPACE;
-		void *grown = realloc(rules->clauses, space * sizeof(*rules->clauses));
+		void *grown = realloc(rules->clauses, space * sizeof(struct plan_clause *));
 
 		if (!grown) {
 			plan_no_memory(l);

@@ -18,12 +18,18 @@
 #include <string.h>
 
 enum atr_field_kind {
-	ATR_FIELD_U8, ATR_FIELD_U16, ATR_FIELD_U32, ATR_FIELD_U64,
-	ATR_FIELD_I8, ATR_FIELD_I16, ATR_FIELD_I32, ATR_FIELD_I64,
+	ATR_FIELD_U8,
+	ATR_FIELD_U16,
+	ATR_FIELD_U32,
+	ATR_FIELD_U64,
+	ATR_FIELD_I8,
+	ATR_FIELD_I16,
+	ATR_FIELD_I32,
+	ATR_FIELD_I64,
 	ATR_FIELD_TEXT /* UTF-8 without control characters, zero-padded to its width */
 };
 
-#define ATR_FIELDS_MAX	    32
+#define ATR_FIELDS_MAX      32
 #define ATR_FIELD_ENUM_MAX  64
 #define ATR_BINARY_SIZE_MAX 8192 /* fixed part plus tail, bytes */
 
@@ -32,12 +38,12 @@ struct atr_field {
 	char name[64];
 	enum atr_field_kind kind;
 	uint16_t offset; /* bytes into the payload */
-	uint16_t width;	 /* bytes; 1, 2, 4, 8, or a text's length */
-	int8_t scale;	 /* value = raw * 10^-scale; 0..9 */
+	uint16_t width;  /* bytes; 1, 2, 4, 8, or a text's length */
+	int8_t scale;    /* value = raw * 10^-scale; 0..9 */
 	bool has_absent; /* raw value absent_raw means "not known" and is always in range */
 	int64_t absent_raw;
 	int64_t min_raw, max_raw; /* inclusive */
-	uint16_t enum_count;	  /* 0: no enumeration */
+	uint16_t enum_count;      /* 0: no enumeration */
 	int64_t enum_raw[ATR_FIELD_ENUM_MAX];
 };
 
@@ -45,10 +51,10 @@ struct atr_field {
  * the sign bit of unsigned ones, compare as signed. */
 struct atr_lane {
 	uint16_t offset;
-	uint8_t shift;	    /* 64 - 8 * width */
-	uint8_t negate;	    /* predicates only: match outside [min, max] */
-	uint8_t has_absent; /* predicates: an absent value never matches */
-	uint64_t bias;	    /* 0, or 1 << 63 for unsigned fields */
+	uint8_t shift;            /* 64 - 8 * width */
+	uint8_t negate;           /* predicates only: match outside [min, max] */
+	uint8_t has_absent;       /* predicates: an absent value never matches */
+	uint64_t bias;            /* 0, or 1 << 63 for unsigned fields */
 	int64_t min, max, absent; /* shifted and biased */
 };
 
