@@ -160,7 +160,7 @@ def full_disk_under_quarantine(_):
             assert books['datagrams']['admitted'] == 60, books
             assert total(books['datagrams']['refused']) == 1200, books
             status = atr.query('/atr/quarantine')
-            assert status['disk_stopped'] and status['dropped_disk'] > 0, status
+            assert status['disk'] == 'stopped' and status['dropped_disk'] > 0, status
             assert 'disk' in atr.tail(100) or 'space' in atr.tail(100)
             for line in atr.audit():
                 assert line
