@@ -61,6 +61,7 @@ struct atr_meta {
 	uint8_t origin;		 /* enum atr_origin */
 	uint32_t dst_ip;
 	uint8_t uuid[16]; /* envelope: header.id */
+	struct rte_mbuf *next; /* envelope: the next one waiting for the same original */
 };
 
 /* Where a batch's mbuf came from: only what comes from a port is counted as received. */

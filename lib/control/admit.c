@@ -179,18 +179,56 @@ static void admit(struct atr_control *control, struct rte_mbuf *mbuf, const stru
 }
 
 static void duplicate(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard,
-		      const struct judged *j)
+		      const uint8_t uuid[16], uint32_t entry)
 {
-	struct atr_reply reply = {.uuid = j->envelope.uuid, .reason = ATR_DUPLICATE};
+	struct atr_reply reply = {.uuid = uuid, .reason = ATR_DUPLICATE};
 
 	control->node->book.datagrams.duplicate++;
 	control->node->book.events.duplicate++;
-	/* While the original is on its way, its own reply is too. */
-	if (j->state == ATR_IDENTITY_LOGGED) {
-		atr_identity_position(control->identity, j->entry, &reply.shard, &reply.position);
-		atr_control_reply(control, mbuf, shard, &reply);
-	}
+	atr_identity_position(control->identity, entry, &reply.shard, &reply.position);
+	atr_control_reply(control, mbuf, shard, &reply);
 	rte_pktmbuf_free(mbuf);
+}
+
+/* A copy of an envelope that is on its way to be logged: only then is it a duplicate. */
+static uint8_t wait_for_original(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard,
+				 const struct judged *j)
+{
+	struct atr_meta *meta = atr_meta(mbuf);
+
+	if (control->waiting == ATR_ADMITS_MAX)
+		return ATR_REASON_BRIDGE_FULL;
+	control->waiting++;
+	control->node->book.datagrams.held++;
+	control->node->book.events.held++;
+	memcpy(meta->uuid, j->envelope.uuid, sizeof(meta->uuid));
+	meta->identity = shard;
+	meta->next = atr_identity_waiting(control->identity, j->entry);
+	atr_identity_set_waiting(control->identity, j->entry, mbuf);
+	return ATR_OK;
+}
+
+/* The original is settled: its copies are duplicates, or refused as it was. */
+static void settle_waiting(struct atr_control *control, uint32_t entry, uint8_t reason)
+{
+	struct rte_mbuf *mbuf = atr_identity_waiting(control->identity, entry);
+
+	while (mbuf) {
+		struct atr_meta *meta = atr_meta(mbuf);
+		struct rte_mbuf *next = meta->next;
+		struct atr_reply reply = {.uuid = meta->uuid, .reason = reason};
+
+		control->waiting--;
+		control->node->book.datagrams.held--;
+		control->node->book.events.held--;
+		if (reason == ATR_OK) {
+			duplicate(control, mbuf, meta->identity, meta->uuid, entry);
+		} else {
+			atr_control_reply(control, mbuf, meta->identity, &reply);
+			atr_control_refuse(control, mbuf, reason, true);
+		}
+		mbuf = next;
+	}
 }
 
 void atr_control_envelope(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard)
@@ -205,11 +243,13 @@ void atr_control_envelope(struct atr_control *control, struct rte_mbuf *mbuf, ui
 	control->node->book.datagrams.bridge_in++;
 	control->node->book.events.bridge_in++;
 	reason = gates(control, plan, text, meta->length, atr_clock_ns(control->clock, begin), &j);
-	if (reason == ATR_OK) {
+	if (reason == ATR_DUPLICATE && j.state == ATR_IDENTITY_PENDING)
+		reason = wait_for_original(control, mbuf, shard, &j);
+	else if (reason == ATR_OK)
 		admit(control, mbuf, &j);
-	} else if (reason == ATR_DUPLICATE) {
-		duplicate(control, mbuf, shard, &j);
-	} else {
+	if (reason == ATR_DUPLICATE) {
+		duplicate(control, mbuf, shard, j.envelope.uuid, j.entry);
+	} else if (reason != ATR_OK) {
 		struct atr_reply reply = {.uuid = j.has_uuid ? j.envelope.uuid : NULL,
 					  .reason = reason};
 
@@ -229,11 +269,12 @@ void atr_control_settled(struct atr_control *control, struct rte_mbuf *mbuf, uin
 				  .position = meta->position};
 
 	control->admits[shard]--;
+	atr_control_reply(control, mbuf, shard, &reply);
 	if (meta->reason == ATR_OK)
 		atr_identity_logged(control->identity, meta->identity, shard, meta->position);
-	else
+	settle_waiting(control, meta->identity, meta->reason);
+	if (meta->reason != ATR_OK)
 		atr_identity_shed(control->identity, meta->identity);
-	atr_control_reply(control, mbuf, shard, &reply);
 	if (meta->reason == ATR_OK)
 		rte_pktmbuf_free(mbuf);
 	else

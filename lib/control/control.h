@@ -56,11 +56,12 @@ struct atr_control {
 	uint64_t uuid_reserved_ms; /* ids up to here are durably reserved */
 	uint64_t uuid_highest_ms;  /* admitted */
 	uint32_t admits[ATR_SHARDS_MAX]; /* under way to each shard */
+	uint32_t waiting; /* copies of envelopes that are under way */
 	struct atr_reserve *unsaved[64]; /* reservations whose sync failed, tried again */
 	unsigned int unsaved_count;
 	uint64_t retry_tsc, clock_tsc;
 	uint32_t next_shard;
-	bool stopping; /* envelopes are refused with SHUTDOWN */
+	bool stopping; /* shards have ended: envelopes are refused with SHUTDOWN, nobody is answered */
 
 	struct atr_control_stats stats __rte_cache_aligned;
 };

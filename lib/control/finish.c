@@ -6,14 +6,20 @@
 
 #define DRAIN_MAX 32
 
-static void refuse(struct atr_control *control, struct rte_mbuf *mbuf)
+/* An admitted envelope that no shard will log. */
+static void shed(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard)
 {
-	control->node->book.datagrams.bridge_in++;
-	control->node->book.events.bridge_in++;
-	atr_control_refuse(control, mbuf, ATR_REASON_SHUTDOWN, true);
+	struct atr_book *book = &control->node->book;
+
+	book->datagrams.bridge_in++;
+	book->events.bridge_in++;
+	book->datagrams.refused[ATR_REASON_SHUTDOWN]++;
+	book->events.refused[ATR_REASON_SHUTDOWN]++;
+	atr_meta(mbuf)->reason = ATR_REASON_SHUTDOWN;
+	atr_control_settled(control, mbuf, shard);
 }
 
-static void drain(struct atr_control *control, struct rte_ring *ring)
+static void drain(struct atr_control *control, struct rte_ring *ring, uint32_t shard)
 {
 	struct atr_msg msg[DRAIN_MAX];
 	unsigned int n;
@@ -21,11 +27,11 @@ static void drain(struct atr_control *control, struct rte_ring *ring)
 	while ((n = atr_receive(ring, msg, DRAIN_MAX)) > 0) {
 		for (unsigned int i = 0; i < n; i++) {
 			switch (msg[i].kind) {
-			case ATR_MSG_ENVELOPE:
-			case ATR_MSG_ADMIT: refuse(control, msg[i].ptr); break;
+			case ATR_MSG_ENVELOPE: atr_control_envelope(control, msg[i].ptr, shard); break;
+			case ATR_MSG_SETTLED: atr_control_settled(control, msg[i].ptr, shard); break;
+			case ATR_MSG_ADMIT: shed(control, msg[i].ptr, shard); break;
 			case ATR_MSG_LINK:
-			case ATR_MSG_SEND:
-			case ATR_MSG_SETTLED: rte_pktmbuf_free(msg[i].ptr); break;
+			case ATR_MSG_SEND: rte_pktmbuf_free(msg[i].ptr); break;
 			}
 		}
 	}
@@ -81,11 +87,12 @@ static void save(struct atr_control *control)
 
 void atr_control_finish(struct atr_control *control)
 {
+	control->stopping = true;
 	for (unsigned int s = 0; s < control->bridge->shards; s++) {
-		drain(control, control->bridge->verify[s]);
-		drain(control, control->bridge->envelopes[s]);
-		drain(control, control->bridge->link[s]);
-		drain(control, control->bridge->down[s]);
+		drain(control, control->bridge->verify[s], s);
+		drain(control, control->bridge->envelopes[s], s);
+		drain(control, control->bridge->link[s], s);
+		drain(control, control->bridge->down[s], s);
 		for (unsigned int to = 0; to < control->bridge->shards; to++)
 			if (to != s)
 				drain_handover(control, control->bridge->handover[s][to]);

@@ -46,6 +46,8 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 	struct rte_mbuf *m;
 	uint8_t *payload;
 
+	if (control->stopping)
+		return;
 	if (length < 0 || length > meta->length) {
 		control->stats.replies_withheld++;
 		return;

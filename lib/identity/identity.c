@@ -25,6 +25,7 @@ struct entry {
 	uint8_t digest[ATR_IDENTITY_DIGEST];
 	uint64_t uuid_ms;
 	uint64_t position;
+	void *waiting;
 	uint32_t shard;
 	uint32_t prev, next; /* in the slot of its second, or the free list */
 	bool pending;
@@ -139,6 +140,7 @@ int atr_identity_take(struct atr_identity *memory, uint32_t source, const uint8_
 	memcpy(e->digest, digest, ATR_IDENTITY_DIGEST);
 	e->uuid_ms = uuid_ms;
 	e->pending = true;
+	e->waiting = NULL;
 	e->prev = NIL;
 	e->next = *head;
 	if (*head != NIL)
@@ -161,6 +163,16 @@ static void forget(struct atr_identity *m, uint32_t index)
 	e->next = m->free_head;
 	m->free_head = index;
 	m->count--;
+}
+
+void *atr_identity_waiting(const struct atr_identity *memory, uint32_t entry)
+{
+	return memory->entry[entry].waiting;
+}
+
+void atr_identity_set_waiting(struct atr_identity *memory, uint32_t entry, void *waiting)
+{
+	memory->entry[entry].waiting = waiting;
 }
 
 void atr_identity_logged(struct atr_identity *memory, uint32_t entry, uint32_t shard,

@@ -39,6 +39,10 @@ enum atr_identity_state atr_identity_find(const struct atr_identity *memory, uin
 int atr_identity_take(struct atr_identity *memory, uint32_t source, const uint8_t uuid[16],
 		      const uint8_t digest[ATR_IDENTITY_DIGEST], uint64_t uuid_ms);
 
+/* List of what waits for a pending entry to be settled; the caller's, NULL at first. */
+void *atr_identity_waiting(const struct atr_identity *memory, uint32_t entry);
+void atr_identity_set_waiting(struct atr_identity *memory, uint32_t entry, void *waiting);
+
 /* What became of a pending entry: logged at a position of a shard, or shed (forgotten). */
 void atr_identity_logged(struct atr_identity *memory, uint32_t entry, uint32_t shard,
 			 uint64_t position);
