@@ -145,7 +145,7 @@ def demonstrate(work):
     with open(lines, 'w', encoding='utf-8') as file:
         subprocess.run([os.path.join(ROOT, 'tests/data/quakes-to-jsonl'), INPUT], stdout=file,
                        check=True)
-    feeds, stop = [], threading.Event()
+    feeds, stop, refused, replayed, offered = [], threading.Event(), [], [], 0
     with Appliance(PLAN, [f'net_tap0,iface={INTERFACE}'], ['--addr', f'0={APPLIANCE_IP}/24'],
                    work=work) as atr:
         run('ip', 'addr', 'add', f'{OUR_IP}/24', 'dev', INTERFACE)

@@ -24,7 +24,7 @@ class Traffic:
 
     link is a packets.Wire, for what is wrong below UDP."""
 
-    def __init__(self, link=None, first=1000):
+    def __init__(self, link=None, first=1):
         self.link, self.first, self.used = link, first, {}
 
     def sequence(self, source, count=1):
