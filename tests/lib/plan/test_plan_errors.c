@@ -19,9 +19,9 @@ static const char base[] =
 	"\"identity\":{\"uuid_past_ms\":1000,\"uuid_future_ms\":1000},"
 	"\"sources\":[{\"id\":1,\"name\":\"ci\",\"role\":\"network\",\"level\":2,\"priority\":1,"
 	"\"window\":64,\"max_ahead\":100,\"rate\":{\"per_second\":5,\"burst\":6},"
-	"\"keys\":[{\"id\":1,\"public\":\"" KEY_A "\",\"not_before\":\"2018-01-01T00:00:00Z\","
+	"\"keys\":[{\"id\":1,\"use\":\"frames\",\"public\":\"" KEY_A "\",\"not_before\":\"2018-01-01T00:00:00Z\","
 	"\"not_after\":\"2019-01-01T00:00:00Z\"}]},"
-	"{\"id\":7,\"name\":\"nc\",\"role\":\"other\",\"keys\":[{\"id\":2,\"public\":\"" KEY_B
+	"{\"id\":7,\"name\":\"nc\",\"role\":\"other\",\"keys\":[{\"id\":2,\"use\":\"frames\",\"public\":\"" KEY_B
 	"\"}]}],"
 	"\"types\":[{\"id\":1,\"name\":\"quake\",\"binary\":{\"size\":16,"
 	"\"tail\":{\"name\":\"place\",\"max\":20},"
@@ -144,14 +144,17 @@ static const struct refusal refusals[] = {
 	{"sources/0/keys", "[]", "sources[0].keys: a source needs at least one key"},
 	{"sources/0/keys", "[1,1,1,1,1,1,1,1,1]", "sources[0].keys: has 9 elements; at most 8"},
 	{"sources/0/keys/0/id", "0", "sources[0].keys[0].id: must be"},
+	{"sources/0/keys/0/use", NULL, "sources[0].keys[0].use: missing"},
+	{"sources/0/keys/0/use", "\"both\"",
+	 "sources[0].keys[0].use: must be \"frames\" or \"envelopes\""},
 	{"sources/0/keys/0/public", "\"00\"",
 	 "sources[0].keys[0].public: must be 64 lowercase hex"},
 	{"sources/0/keys/0/public",
 	 "\"0000000000000000000000000000000000000000000000000000000000000000\"",
 	 "sources[0].keys[0].public: is no acceptable Ed25519 key"},
-	{"sources/0/keys/1", "{\"id\":1,\"public\":\"" KEY_B "\"}",
+	{"sources/0/keys/1", "{\"id\":1,\"use\":\"frames\",\"public\":\"" KEY_B "\"}",
 	 "sources[0].keys[1].id: another key of the source has this id"},
-	{"sources/0/keys/1", "{\"id\":2,\"public\":\"" KEY_A "\"}",
+	{"sources/0/keys/1", "{\"id\":2,\"use\":\"frames\",\"public\":\"" KEY_A "\"}",
 	 "sources[0].keys[1].public: the source has this key twice"},
 	{"sources/0/keys/0/not_before", "\"2018-01-01\"",
 	 "sources[0].keys[0].not_before: must be an RFC 3339"},

@@ -58,6 +58,24 @@ static struct atr_plan *load(const char *name)
 	return plan;
 }
 
+static void assert_key_of_phrase(const struct atr_source *source, unsigned int k)
+{
+	bool frames = source->keys[k].use == ATR_KEY_FRAMES;
+	uint8_t seed[ATR_SEED_SIZE], public[ATR_PUBLIC_KEY_SIZE];
+	struct atr_signer *signer;
+	char text[128];
+
+	assert_true(frames == (k == 0));
+	snprintf(text, sizeof(text), "atr demo source %s%s", source->name,
+		 frames ? "" : " envelopes");
+	crypto_hash_sha256(seed, (const uint8_t *)text, strlen(text));
+	signer = atr_signer_from_seed(seed);
+	assert_non_null(signer);
+	atr_signer_public(signer, public);
+	assert_memory_equal(public, source->keys[k].public_key, sizeof(public));
+	atr_signer_free(signer);
+}
+
 /* Invariant: every public key in the shipped plans is that of the seed the manual names. */
 static void keys_are_of_the_demo_seeds(void **state)
 {
@@ -69,18 +87,9 @@ static void keys_are_of_the_demo_seeds(void **state)
 
 		assert_true(plan->source_count == (n ? 1 : 12));
 		for (uint32_t i = 1; i < plan->source_slots; i++) {
-			uint8_t seed[ATR_SEED_SIZE], public[ATR_PUBLIC_KEY_SIZE];
-			struct atr_signer *signer;
-			char text[128];
-
-			snprintf(text, sizeof(text), "atr demo source %s", plan->sources[i].name);
-			crypto_hash_sha256(seed, (const uint8_t *)text, strlen(text));
-			signer = atr_signer_from_seed(seed);
-			assert_non_null(signer);
-			atr_signer_public(signer, public);
-			assert_memory_equal(public, plan->sources[i].keys[0].public_key,
-					    sizeof(public));
-			atr_signer_free(signer);
+			assert_int_equal(plan->sources[i].key_count, 2);
+			for (unsigned int k = 0; k < 2; k++)
+				assert_key_of_phrase(&plan->sources[i], k);
 		}
 		atr_plan_free(plan);
 	}

@@ -36,7 +36,7 @@ static char *growth_text(unsigned int count)
 	for (unsigned int i = 1; i <= count; i++)
 		p += sprintf(p,
 			     "%s{\"id\":%u,\"name\":\"s%u\",\"role\":\"r%u\",\"keys\":[{\"id\":1,"
-			     "\"public\":\"" KEY "\"}]}",
+			     "\"use\":\"frames\",\"public\":\"" KEY "\"}]}",
 			     i > 1 ? "," : "", i, i, i % 64);
 	p += sprintf(p, TYPES "\"topics\":[");
 	for (unsigned int i = 1; i <= count; i++)
@@ -116,7 +116,7 @@ static void bounds_hold(void **state)
 		p += sprintf(p, "{\"atr_plan\":1,\"name\":\"x\",\"version\":1,\"realm\":"
 				"\"0000000000000001\",\"ingress\":{\"udp_port\":1},\"sources\":["
 				"{\"id\":1,\"name\":\"s\",\"role\":\"r\",\"keys\":[{\"id\":1,"
-				"\"public\":\"" KEY "\"}]}" TYPES "\"topics\":[");
+				"\"use\":\"frames\",\"public\":\"" KEY "\"}]}" TYPES "\"topics\":[");
 		for (unsigned int i = 1; i <= cases[c].topics; i++)
 			p += sprintf(p, "%s{\"id\":%u,\"name\":\"a.t%u\"}", i > 1 ? "," : "", i, i);
 		p += sprintf(p, "],\"rules\":[");

@@ -318,10 +318,10 @@ static json_t *random_document(unsigned int *sources)
 	*sources = 3 + below(4);
 	for (unsigned int i = 0; i < *sources; i++)
 		json_array_append_new(list,
-				      json_pack("{s:i,s:o,s:o,s:[{s:i,s:s}]}", "id",
+				      json_pack("{s:i,s:o,s:o,s:[{s:i,s:s,s:s}]}", "id",
 						(int)(3 * i + 1), "name", json_sprintf("s%u", i),
 						"role", json_sprintf("r%u", i % roles), "keys",
-						"id", 1, "public", KEY));
+						"id", 1, "use", "frames", "public", KEY));
 	json_object_set_new(d, "sources", list);
 	list = json_array();
 	for (size_t i = 0; i < TOPICS; i++)
