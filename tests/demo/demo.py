@@ -136,11 +136,12 @@ def demonstrate(work):
     wanted = expect.expected(INPUT, plan)
     say(f'{wanted.events} earthquakes in the input, {len(wanted.sources)} networks; expected on '
         + ', '.join(f'{name} {count}' for name, count in wanted.feeds.items()))
-    keys = os.path.join(work, 'keys')
-    os.mkdir(keys, 0o700)
-    for name in sorted(wanted.sources):
-        subprocess.run([ATRCTL, 'keygen', '--out', f'{keys}/{name}.key', '--from-phrase',
-                        f'atr demo source {name}'], check=True, capture_output=True)
+    keys = {kind: os.path.join(work, f'{kind}-keys') for kind in hostile.PHRASES}
+    for kind, directory in keys.items():
+        os.mkdir(directory, 0o700)
+        for name in sorted(wanted.sources):
+            subprocess.run([ATRCTL, 'keygen', '--out', f'{directory}/{name}.key', '--from-phrase',
+                            hostile.PHRASES[kind].format(name)], check=True, capture_output=True)
     lines = os.path.join(work, 'quakes.jsonl')
     with open(lines, 'w', encoding='utf-8') as file:
         subprocess.run([os.path.join(ROOT, 'tests/data/quakes-to-jsonl'), INPUT], stdout=file,
@@ -163,9 +164,9 @@ def demonstrate(work):
         threading.Thread(target=watch, args=(atr, feeds, stop), daemon=True).start()
         try:
             say('publishing as frames')
-            publish('frames', lines, keys)
+            publish('frames', lines, keys['frames'])
             say('publishing as envelopes')
-            publish('envelopes', lines, keys)
+            publish('envelopes', lines, keys['envelopes'])
             say('hostile traffic: tampered, unknown key, malformed, not allowed, replayed')
             refused = hostile.datagrams(plan, lines, sniffer.kept[0x00])
             replayed = sniffer.kept[0x00] + sniffer.kept[0x7B]

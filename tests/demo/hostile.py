@@ -6,6 +6,8 @@ import time
 
 import atrwire as wire
 
+# One key signs one kind of thing, so every source has two; anybody can make them.
+PHRASES = {'frames': 'atr demo source {}', 'envelopes': 'atr demo source {} envelopes'}
 EACH = 15  # datagrams of every kind
 KEY, REALM = 12, 16  # offsets in a frame's header
 EVENT_TIME = 64 + 16  # of the low byte of the first event's time
@@ -28,8 +30,7 @@ def datagrams(plan, lines, frames):
         events = [json.loads(next(file)) for _ in range(EACH)]
     made = []
     for number, event in enumerate(events):
-        source = next(s for s in plan['sources'] if s['name'] == event['source'])
-        key = wire.Key(f'atr demo source {source["name"]}', source['keys'][0]['id'])
+        key = wire.Key(PHRASES['envelopes'].format(event['source']))
         value = wire.envelope_value(wire.uuid7(time.time_ns() // 10**6), event['source'],
                                     event['topic'], event['type'], event['payload'],
                                     time.time_ns())
