@@ -8,7 +8,6 @@
 
 #include "appliance.h"
 
-#define DRAIN_MS	2000 /* at most, for what is under way at shutdown */
 #define DRAIN_STEP_US	1000
 #define QUIET_READINGS	3 /* ledgers with nothing in flight, one after the other */
 #define IDLE_TURNS	64
@@ -67,7 +66,7 @@ static uint64_t in_flight(const struct appliance *a)
  * over is refused by name. */
 static void drain(struct appliance *a)
 {
-	uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * DRAIN_MS;
+	uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * a->options.drain_ms;
 	uint64_t next = 0;
 	unsigned int idle = 0, quiet = 0;
 

@@ -15,6 +15,7 @@
 #define MTU_MAX		  9000
 #define HOLD_MAX	  (1u << 20)
 #define VLAN_ID_MAX	  4094
+#define DRAIN_MS_MAX	  60000
 
 enum {
 	OPT_PIPELINE = 256,
@@ -33,6 +34,7 @@ enum {
 	OPT_ROOTS,
 	OPT_IDENTITIES,
 	OPT_FEED_PORT,
+	OPT_DRAIN,
 	OPT_HELP,
 	OPT_VERSION
 };
@@ -54,6 +56,7 @@ static const struct option long_options[] = {
 	{"roots", required_argument, NULL, OPT_ROOTS},
 	{"identities", required_argument, NULL, OPT_IDENTITIES},
 	{"feed-port", required_argument, NULL, OPT_FEED_PORT},
+	{"drain-ms", required_argument, NULL, OPT_DRAIN},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -86,6 +89,8 @@ static const char help[] =
 	"  --roots N             unproven roots a shard has under way (default 1024)\n"
 	"  --identities N        envelopes remembered (default 262144)\n"
 	"  --feed-port N         UDP source port of feeds (default 26401)\n"
+	"  --drain-ms N          longest time given to what is under way when stopped; what is left\n"
+	"                        over is refused with shutdown (default 2000)\n"
 	"\n"
 	"files\n"
 	"  --state DIR           epoch and sequence high-waters (default /var/lib/atr)\n"
@@ -232,6 +237,7 @@ static int option(struct options *o, int c, const char *v)
 	case OPT_HOLD: return small("hold", v, 64, HOLD_MAX, &o->hold);
 	case OPT_ROOTS: return small("roots", v, 16, 4096, &o->roots);
 	case OPT_IDENTITIES: return small("identities", v, 1024, 1u << 26, &o->identities);
+	case OPT_DRAIN: return small("drain-ms", v, 0, DRAIN_MS_MAX, &o->drain_ms);
 	case OPT_FEED_PORT: return small("feed-port", v, 1, UINT16_MAX, &o->feed_port);
 	default: return -EINVAL;
 	}
@@ -248,6 +254,7 @@ int options_parse(int argc, char **argv, struct options *options)
 		.roots = 1024,
 		.identities = 262144,
 		.feed_port = 26401,
+		.drain_ms = 2000,
 		.quarantine_bytes = UINT64_C(64) << 20,
 		.quarantine_files = 8,
 		.quarantine_rate = 10000,
