@@ -60,7 +60,7 @@ static int take_members(const struct atr_json *root, struct event_line *line, ch
 		if (members[i].type != ATR_JSON_NULL && m->type != members[i].type)
 			return refuse(error, members[i].name, members[i].wants);
 		if (members[i].offset != NO_SLOT)
-			memcpy((char *)line + members[i].offset, &m, sizeof(m));
+			*(const struct atr_json **)((char *)line + members[i].offset) = m;
 		known++;
 	}
 	if (known != root->count) {

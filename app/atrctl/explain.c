@@ -110,8 +110,13 @@ static void print_fields(FILE *to, const struct atr_type *type, const uint8_t *p
 			term_text(to, text, length);
 			fputc('"', to);
 		} else {
+			const char *name =
+				atr_type_enum_name(type, i, atr_decode_raw(field, payload));
+
 			atr_decode_number(field, payload, number);
 			fputs(number, to);
+			if (name)
+				fprintf(to, "(%s)", name);
 		}
 	}
 	text = atr_decode_tail(type, payload, payload_length, &length);

@@ -63,6 +63,7 @@ static void show_frame(const struct inspect *in, const struct verdict *v)
 {
 	const struct atr_frame_hdr *h = v->frame.hdr;
 	const struct atr_source *source = in->plan ? atr_plan_source(in->plan, h->source) : NULL;
+	uint64_t last = h->first_sequence + v->events - 1;
 	char root[ROOT_HEX];
 
 	atr_hex_encode(v->root, ATR_HASH_SIZE, root);
@@ -73,14 +74,15 @@ static void show_frame(const struct inspect *in, const struct verdict *v)
 	       "  leaf %u of %u, proof of %u nodes, root %.16s..., arena %u bytes, body %u bytes\n"
 	       "  signature %s\n",
 	       h->key, (unsigned long long)h->realm, (unsigned long long)h->first_sequence,
-	       (unsigned long long)(h->first_sequence + v->events - 1), h->leaf_index,
-	       h->leaf_count, v->frame.proof_nodes, root, h->arena_length, v->frame.leaf_size,
+	       (unsigned long long)last, h->leaf_index, h->leaf_count, v->frame.proof_nodes, root,
+	       h->arena_length, v->frame.leaf_size,
 	       v->signature_checked ? "checked" : "not checked (no plan, or refused before)");
 	for (unsigned int i = 0; i < v->events; i++) {
 		uint32_t length;
 		const uint8_t *payload = atr_frame_payload(&v->frame, i, &length);
+		uint64_t sequence = h->first_sequence + i;
 
-		printf("  event %u seq=%llu ", i, (unsigned long long)(h->first_sequence + i));
+		printf("  event %u seq=%llu ", i, (unsigned long long)sequence);
 		explain_event(stdout, in->plan, &v->frame.packets[i], payload, length);
 		printf(": ");
 		explain_reason(stdout, v->event[i], NULL);
@@ -101,9 +103,9 @@ static void frame_json(const struct inspect *in, const struct verdict *v, json_t
 		const uint8_t *payload = atr_frame_payload(&v->frame, i, &length);
 		json_t *event = explain_event_json(in->plan, &v->frame.packets[i], payload, length);
 		json_t *judged = explain_reason_json(v->event[i], NULL);
+		uint64_t sequence = h->first_sequence + i;
 
-		json_object_set_new(event, "sequence",
-				    json_integer((json_int_t)(h->first_sequence + i)));
+		json_object_set_new(event, "sequence", json_integer((json_int_t)sequence));
 		json_object_update(event, judged);
 		json_decref(judged);
 		json_array_append_new(events, event);

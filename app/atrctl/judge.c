@@ -33,12 +33,10 @@ void judge_datagram(struct judge *judge, const uint8_t *data, size_t length, uin
 		    struct verdict *verdict)
 {
 	memset(verdict, 0, sizeof(*verdict));
-	if (length == 0 || length > ATR_DATAGRAM_MAX) {
-		verdict->reason = ATR_REASON_NOT_ATR;
-	} else if (data[0] == ATR_FIRST_BYTE_FRAME) {
+	if (length && length <= ATR_DATAGRAM_MAX && data[0] == ATR_FIRST_BYTE_FRAME) {
 		verdict->kind = DATAGRAM_FRAME;
 		judge_frame(judge, data, length, now_ns, verdict);
-	} else if (data[0] == ATR_FIRST_BYTE_ENVELOPE) {
+	} else if (length && length <= ATR_DATAGRAM_MAX && data[0] == ATR_FIRST_BYTE_ENVELOPE) {
 		verdict->kind = DATAGRAM_ENVELOPE;
 		judge_envelope(judge, data, length, now_ns, verdict);
 	} else {

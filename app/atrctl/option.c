@@ -77,6 +77,7 @@ static int parse_percent(const char *text, uint32_t *per_million)
 	if (length >= sizeof(integer))
 		return -EINVAL;
 	memcpy(integer, text, length);
+	integer[length] = '\0';
 	if (parse_u64(integer, 0, 100, &whole))
 		return -EINVAL;
 	if (point) {

@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../lib/sign/sign.h"
 #include "capture.h"
 #include "event_line.h"
 
@@ -21,6 +23,7 @@
 #define PACE_MARGIN_NS  (200 * UINT64_C(1000)) /* shorter sleeps cost more than they hold back */
 #define DEFAULT_ETH_SRC "02:00:00:00:00:02"
 #define DEFAULT_ETH_DST "02:00:00:00:00:01"
+#define MAC_TEXT        17 /* "02:00:00:00:00:01" */
 #define DEFAULT_PORT    40000
 
 uint64_t random_next(uint64_t *state)
@@ -34,14 +37,15 @@ uint64_t random_next(uint64_t *state)
 
 static int parse_mac(const char *text, uint8_t mac[MAC_SIZE])
 {
-	unsigned int v[MAC_SIZE];
-	char end;
-
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-		   &end) != MAC_SIZE)
+	if (strlen(text) != MAC_TEXT)
 		return -EINVAL;
-	for (unsigned int i = 0; i < MAC_SIZE; i++)
-		mac[i] = (uint8_t)v[i];
+	for (unsigned int i = 0; i < MAC_SIZE; i++) {
+		const char *byte = text + (size_t)i * 3;
+		char hex[2] = {(char)tolower(byte[0]), (char)tolower(byte[1])};
+
+		if ((i + 1 < MAC_SIZE && byte[2] != ':') || atr_hex_decode(hex, 2, &mac[i], 1))
+			return -EINVAL;
+	}
 	return 0;
 }
 

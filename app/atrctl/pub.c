@@ -42,6 +42,23 @@ static const struct usage usage = {
 	"      --first-sequence 1 --save in.pcap --from 10.77.0.2:4000",
 };
 
+volatile sig_atomic_t pub_interrupted;
+
+static void on_signal(int number)
+{
+	(void)number;
+	pub_interrupted = 1;
+}
+
+/* The second signal ends the program at once. */
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 static int check_options(struct pub *pub)
 {
 	struct pub_options *o = &pub->options;
@@ -107,6 +124,7 @@ static int publish(struct pub *pub, char *error)
 
 	if (output_open(&pub->output, &pub->options.output, error))
 		return usage_error("pub", "%s", error);
+	catch_signals();
 	progress_start(&pub->progress, pub->options.progress);
 	pub->output.progress = &pub->progress;
 	if (strcmp(pub->options.as, "frames") == 0)
@@ -124,7 +142,7 @@ static int publish(struct pub *pub, char *error)
 		usage_error("pub", "stopped: %s", error);
 		return EXIT_NEGATIVE;
 	}
-	return status;
+	return pub_interrupted ? EXIT_NEGATIVE : status;
 }
 
 static int run(struct pub *pub, int argc, char **argv)

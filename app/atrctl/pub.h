@@ -5,6 +5,7 @@
 #define ATRCTL_PUB_H
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,9 @@ struct pub_options {
 
 struct csv;
 
+/* Set by SIGINT and SIGTERM: what was read is still sent and reported, no more is read. */
+extern volatile sig_atomic_t pub_interrupted;
+
 struct pub {
 	struct pub_options options;
 	struct keyring ring;
@@ -50,7 +54,6 @@ struct pub {
 	uint64_t envelopes, retransmissions;
 	uint64_t outcome[ATR_REASON_SPACE]; /* of envelopes: OK, DUPLICATE, or a reason */
 	uint64_t unanswered, extra_replies, foreign_replies;
-	bool stop; /* nothing more can be sent */
 };
 
 /* Opens the input that the options name; 0 or -EINVAL with a sentence in error. */

@@ -263,7 +263,7 @@ static void converse(struct window *w, struct queue *q)
 	bool more = true;
 
 	w->pub->output.progress = NULL;
-	while (more || w->used) {
+	while ((more || w->used) && !pub_interrupted) {
 		if (more && w->used < w->size) {
 			more = queue_next(w->pub, q, &item) == 1;
 			if (more)
@@ -272,6 +272,10 @@ static void converse(struct window *w, struct queue *q)
 		take_replies(w, more && w->used < w->size ? 0 : POLL_MS);
 		retransmit_due(w);
 		show_progress(w);
+	}
+	for (unsigned int i = 0; i < w->size; i++) {
+		w->pub->unanswered += w->flight[i].used;
+		free(w->flight[i].data);
 	}
 }
 

@@ -15,21 +15,42 @@
 #define RANDOM_ROUNDS 20000
 
 static const struct atr_field fields[] = {
-	{.name = "mag", .kind = ATR_FIELD_I16, .offset = 0, .width = 2, .scale = 2, .has_absent = true,
-	 .absent_raw = -32768, .min_raw = -500, .max_raw = 1200},
+	{.name = "mag",
+	 .kind = ATR_FIELD_I16,
+	 .offset = 0,
+	 .width = 2,
+	 .scale = 2,
+	 .has_absent = true,
+	 .absent_raw = -32768,
+	 .min_raw = -500,
+	 .max_raw = 1200},
 	{.name = "id", .kind = ATR_FIELD_U64, .offset = 2, .width = 8, .max_raw = -1},
-	{.name = "kind", .kind = ATR_FIELD_U8, .offset = 10, .width = 1, .max_raw = 9,
-	 .enum_count = 3, .enum_raw = {1, 4, 9}},
+	{.name = "kind",
+	 .kind = ATR_FIELD_U8,
+	 .offset = 10,
+	 .width = 1,
+	 .max_raw = 9,
+	 .enum_count = 3,
+	 .enum_raw = {1, 4, 9}},
 	{.name = "code", .kind = ATR_FIELD_TEXT, .offset = 12, .width = 8},
-	{.name = "deep", .kind = ATR_FIELD_I32, .offset = 20, .width = 4, .min_raw = INT32_MIN,
+	{.name = "deep",
+	 .kind = ATR_FIELD_I32,
+	 .offset = 20,
+	 .width = 4,
+	 .min_raw = INT32_MIN,
 	 .max_raw = INT32_MAX},
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
-#define FIXED 24
-#define TAIL  100
+#define FIXED  24
+#define TAIL   100
 
-static struct atr_type type = {.present = true, .id = 1, .fields = fields, .field_count = FIELDS,
-			       .fixed_size = FIXED, .tail_max = TAIL, .name = "quake",
+static struct atr_type type = {.present = true,
+			       .id = 1,
+			       .fields = fields,
+			       .field_count = FIELDS,
+			       .fixed_size = FIXED,
+			       .tail_max = TAIL,
+			       .name = "quake",
 			       .tail_name = "place"};
 static struct atr_json_parser *parser;
 static uint8_t out[ATR_ENCODE_BUFFER];
@@ -172,8 +193,9 @@ static void decimals_are_short(void **state)
 /* Invariant: members land at their offsets, little-endian, absent and missing ones as declared. */
 static void payloads_are_laid_out(void **state)
 {
-	static const uint8_t want[FIXED + 2] = {0x3A, 0xFF, 7, 0, 0, 0, 0, 0, 0, 0, 4, 0, 'a', 'b',
-						0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0x7F, 'x', 'y'};
+	static const uint8_t want[FIXED + 2] = {0x3A, 0xFF, 7,    0,    0,    0,    0,   0,  0,
+						0,    4,    0,    'a',  'b',  0,    0,   0,  0,
+						0,    0,    0xFF, 0xFF, 0xFF, 0x7F, 'x', 'y'};
 
 	(void)state;
 	assert_int_equal(encode("{\"mag\":-1.98,\"id\":7,\"kind\":4,\"code\":\"ab\","
@@ -182,7 +204,8 @@ static void payloads_are_laid_out(void **state)
 	assert_memory_equal(out, want, sizeof(want));
 	assert_int_equal(encode("{\"id\":0,\"kind\":1,\"deep\":0}"), FIXED);
 	assert_true(atr_decode_absent(&fields[0], out));
-	assert_int_equal(encode("{\"mag\":null,\"id\":0,\"kind\":1,\"deep\":0,\"code\":null}"), FIXED);
+	assert_int_equal(encode("{\"mag\":null,\"id\":0,\"kind\":1,\"deep\":0,\"code\":null}"),
+			 FIXED);
 	assert_true(atr_decode_absent(&fields[0], out));
 }
 
