@@ -23,13 +23,18 @@ bool judge_envelope_signature(const struct atr_plan *plan, const struct atr_enve
 		*reason = ATR_REASON_UNKNOWN_SOURCE;
 		return false;
 	}
-	*reason = source->key_count ? ATR_REASON_KEY_TIME : ATR_REASON_UNKNOWN_KEY;
+	*reason = ATR_REASON_UNKNOWN_KEY;
 	n = atr_envelope_signed_bytes(envelope, plan->realm, text, sizeof(text));
 	for (unsigned int i = 0; n >= 0 && i < source->key_count; i++) {
 		const struct atr_key *key = &source->keys[i];
 
-		if (now_ns < key->not_before_ns || now_ns >= key->not_after_ns)
+		if (key->use != ATR_KEY_ENVELOPES)
 			continue;
+		if (now_ns < key->not_before_ns || now_ns >= key->not_after_ns) {
+			if (*reason == ATR_REASON_UNKNOWN_KEY)
+				*reason = ATR_REASON_KEY_TIME;
+			continue;
+		}
 		if (atr_verify(key->public_key, text, (size_t)n, envelope->signature)) {
 			*reason = ATR_OK;
 			return true;

@@ -85,7 +85,7 @@ static uint8_t frame_signature(struct judge *judge, const struct atr_source *sou
 		return ATR_REASON_REALM;
 	}
 	key = atr_source_key(source, hdr->key);
-	if (!key)
+	if (!key || key->use != ATR_KEY_FRAMES)
 		return ATR_REASON_UNKNOWN_KEY;
 	if (now_ns < key->not_before_ns || now_ns >= key->not_after_ns)
 		return ATR_REASON_KEY_TIME;

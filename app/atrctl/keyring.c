@@ -20,11 +20,21 @@ static int identify(struct keyring *ring, struct producer *p, const char *path, 
 		return 0;
 	}
 	atr_signer_public(p->signer, public);
-	for (unsigned int i = 0; i < p->source->key_count; i++)
-		if (memcmp(p->source->keys[i].public_key, public, sizeof(public)) == 0) {
-			p->key_id = p->source->keys[i].id;
+	for (unsigned int i = 0; i < p->source->key_count; i++) {
+		const struct atr_key *key = &p->source->keys[i];
+
+		if (memcmp(key->public_key, public, sizeof(public)) != 0)
+			continue;
+		p->key_id = key->id;
+		if (key->use == ring->use)
 			return 0;
-		}
+		snprintf(error, ERROR_SIZE,
+			 "%.300s is the key with which source '%s' signs %s; use the one for %s",
+			 path, p->source->name,
+			 key->use == ATR_KEY_FRAMES ? "frames" : "envelopes",
+			 key->use == ATR_KEY_FRAMES ? "envelopes" : "frames");
+		return -EINVAL;
+	}
 	snprintf(error, ERROR_SIZE,
 		 "%.300s is no key of source '%s' in the plan; add its public key to the plan "
 		 "('atrctl keygen --public FILE'), or use the right file",

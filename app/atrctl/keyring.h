@@ -21,6 +21,7 @@ struct keyring {
 	const char *only;           /* --source, or NULL */
 	const char *key;            /* --key, or NULL */
 	const char *directory;      /* --key-dir, or NULL */
+	enum atr_key_use use;       /* what will be signed */
 	struct option_u64 key_id;   /* --key-id */
 	struct producer *producers; /* by source id, plan->source_slots of them */
 };

@@ -94,6 +94,7 @@ static int open_all(struct pub *pub, char *error)
 	if (!pub->plan)
 		return -EINVAL;
 	pub->ring.plan = pub->plan;
+	pub->ring.use = strcmp(o->as, "frames") == 0 ? ATR_KEY_FRAMES : ATR_KEY_ENVELOPES;
 	if (keyring_open(&pub->ring, error) || pub_input_open(pub, error))
 		return -EINVAL;
 	if (o->sequence_path) {
@@ -153,7 +154,9 @@ static int run(struct pub *pub, int argc, char **argv)
 		{"--source", "NAME", "publish for this source only", OPTION_STRING, &pub->ring.only,
 		 0, 0},
 		{"--key", "FILE", "its key file", OPTION_STRING, &pub->ring.key, 0, 0},
-		{"--key-dir", "DIR", "sign each line with DIR/<its source>.key", OPTION_STRING,
+		{"--key-dir", "DIR",
+		 "sign each line with DIR/<its source>.key; frames and envelopes have different keys",
+		 OPTION_STRING,
 		 &pub->ring.directory, 0, 0},
 		{"--key-id", "N", "claim this key id; the key is not looked up in the plan",
 		 OPTION_U64, &pub->ring.key_id, 0, UINT32_MAX},

@@ -94,6 +94,7 @@ int cmd_sign(int argc, char **argv)
 	if (!plan)
 		return usage_error("sign", "%s", error);
 	run.ring.plan = plan;
+	run.ring.use = ATR_KEY_ENVELOPES;
 	run.parser = atr_json_parser_create();
 	run.buffers = malloc(sizeof(*run.buffers));
 	if (!run.parser || !run.buffers)

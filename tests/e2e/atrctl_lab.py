@@ -45,8 +45,12 @@ def plan_document(public):
         'atr_plan': 1, 'name': 'test', 'version': 1, 'realm': '00000000000000aa',
         'ingress': {'udp_port': 26400, 'envelope_bytes': 1280},
         'sources': [
-            {'id': 1, 'name': 'one', 'role': 'sensors', 'keys': [{'id': 3, 'public': public[0]}]},
-            {'id': 2, 'name': 'two', 'role': 'guests', 'keys': [{'id': 1, 'public': public[1]}]},
+            {'id': 1, 'name': 'one', 'role': 'sensors', 'keys': [
+                {'id': 3, 'use': 'frames', 'public': public[0]},
+                {'id': 4, 'use': 'envelopes', 'public': public[2]}]},
+            {'id': 2, 'name': 'two', 'role': 'guests', 'keys': [
+                {'id': 1, 'use': 'frames', 'public': public[1]},
+                {'id': 2, 'use': 'envelopes', 'public': public[3]}]},
         ],
         'types': [{
             'id': 1, 'name': 'reading',
@@ -79,15 +83,17 @@ def event(i, **more):
 
 
 class Lab(unittest.TestCase):
-    """A directory with two keys and a plan that knows them."""
+    """Two directories with a key each for two sources, and a plan that knows them."""
 
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
-        self.keys = self.path('keys')
-        os.mkdir(self.keys)
-        public = [run('keygen', '--out', self.path(f'keys/{name}.key')).stdout.decode().strip()
-                  for name in ('one', 'two')]
+        self.keys, self.envelope_keys = self.path('keys'), self.path('envelope-keys')
+        public = []
+        for folder in self.keys, self.envelope_keys:
+            os.mkdir(folder)
+            public += [run('keygen', '--out', f'{folder}/{name}.key').stdout.decode().strip()
+                       for name in ('one', 'two')]
         self.plan = self.path('plan.json')
         self.document = plan_document(public)
         self.write_plan()
@@ -103,14 +109,16 @@ class Lab(unittest.TestCase):
         return self.path(f'keys/{name}.key')
 
     def sign(self, text, source='one', status=0):
-        return run('sign', '--plan', self.plan, '--source', source, '--key', self.key(source),
+        return run('sign', '--plan', self.plan, '--source', source, '--key',
+                   f'{self.envelope_keys}/{source}.key',
                    stdin=text, status=status)
 
     def save(self, text, *more, status=0, name='out.pcap', way='frames'):
         """Publishes JSON lines into a capture; returns the report."""
         if way == 'frames' and '--sequence-file' not in more and '--first-sequence' not in more:
             more = ('--first-sequence', 1, *more)
-        done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:26400',
+        keys = self.keys if way == 'frames' else self.envelope_keys
+        done = run('pub', '--plan', self.plan, '--key-dir', keys, '--to', '10.77.0.1:26400',
                    '--from', '10.77.0.2:4000', '--jsonl', '-', '--as', way, '--json', '--save',
                    self.path(name), *more, stdin=text, status=status)
         return json.loads(done.stdout)

@@ -223,7 +223,7 @@ class Envelopes(Lab):
     def publish(self, answer, count, *more, status=0):
         replies = Replies(answer)
         self.addCleanup(replies.socket.close)
-        done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to',
+        done = run('pub', '--plan', self.plan, '--key-dir', self.envelope_keys, '--to',
                    f'{HOST}:{replies.port}', '--jsonl', '-', '--as', 'envelopes', '--json',
                    '--wait', 40, *more, status=status,
                    stdin='\n'.join(event(i, source='one') for i in range(count)))
