@@ -122,7 +122,8 @@ def veth(appliance='veth0', ours='veth1', ip='10.77.0.2/24', mac=None):
         run('ip', 'link', 'set', name, 'mtu', '1500')
     if mac:
         run('ip', 'link', 'set', ours, 'address', mac)
-    run('ip', 'addr', 'add', ip, 'dev', ours)
+    if ip:
+        run('ip', 'addr', 'add', ip, 'dev', ours)
     for name in appliance, ours:
         run('ip', 'link', 'set', name, 'up')
 

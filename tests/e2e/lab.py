@@ -157,10 +157,42 @@ def udp_socket(ip, port, group=None):
 
 
 def drain(one, subscriber, quiet=0.3):
-    """Gives a subscriber everything that a socket receives until it is quiet for so long."""
+    """Gives a subscriber everything that a socket receives until it is quiet for so long, which must
+    be shorter than the second between two heartbeats."""
+    assert quiet < 0.9
     while select.select([one], [], [], quiet)[0]:
         subscriber.packet(one.recv(65536))
     return subscriber
+
+
+class Tagged:
+    """A raw socket on an interface that shows VLAN tags as they were on the wire: the kernel takes
+    them out of received packets and tells them separately."""
+    SOL_PACKET, AUXDATA, VLAN_VALID, OUTGOING = 263, 8, 0x10, 4
+
+    def __init__(self, interface):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.socket.bind((interface, 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self.socket.setsockopt(self.SOL_PACKET, self.AUXDATA, 1)
+
+    def send(self, packet):
+        self.socket.send(packet)
+
+    def receive(self, seconds):
+        """The next packet that came in, tagged if it was; None when none came for so long."""
+        while select.select([self.socket], [], [], seconds)[0]:
+            packet, extra, _, sender = self.socket.recvmsg(65536, 256)
+            if sender[2] == self.OUTGOING:
+                continue
+            for level, kind, data in extra:
+                status, = struct.unpack_from('=I', data)
+                if (level, kind) == (self.SOL_PACKET, self.AUXDATA) and status & self.VLAN_VALID:
+                    tci, = struct.unpack_from('=H', data, 16)
+                    tag = struct.pack('>HH', packets.VLAN, tci)
+                    packet = packet[:12] + tag + packet[12:]
+            return packet
+        return None
 
 
 def tshark_mold(path, ports):

@@ -7,23 +7,27 @@ import json
 import os
 import shutil
 import socket
+import struct
 import tempfile
 import time
 
 import atrwire as wire
+import packets
 import plan
 import provoke
-from atr_harness import (Appliance, Report, case, private_namespace, run, tmpfs, total, veth,
-                         wait_for)
-from lab import APPLIANCE_IP, OUR_IP, drain, exists, udp_socket
+from atr_harness import (Appliance, Report, case, interface_mac, private_namespace, run, tmpfs,
+                         total, veth, wait_for)
+from lab import APPLIANCE_IP, OUR_IP, OUR_MAC, Tagged, drain, exists, udp_socket
+from packets import ARP, IPV4, VLAN
 
 EVENTS, FRAMES = 4, 64
+SECOND = 3  # a second unicast subscriber of feed 0
 
 
 def exchange(atr, interface):
     """Publishes over an ordinary socket and reads every feed over ordinary sockets."""
-    subscribers = {n: wire.Subscriber() for n in plan.FEEDS}
-    sockets = {n: udp_socket(OUR_IP, plan.FEED_PORT + n) for n in (0, 1)}
+    subscribers = {n: wire.Subscriber() for n in (*plan.FEEDS, SECOND)}
+    sockets = {n: udp_socket(OUR_IP, plan.FEED_PORT + n) for n in (0, 1, SECOND)}
     sockets[2] = udp_socket(OUR_IP, plan.FEED_PORT + 2, plan.GROUP)
     publisher = udp_socket(OUR_IP, 0)
     publisher.settimeout(3)
@@ -47,12 +51,14 @@ def exchange(atr, interface):
     assert books['datagrams']['admitted'] == FRAMES + 1, (books, atr.reasons())
     assert books['datagrams']['duplicate'] == 2, books
     assert set(atr.reasons()) == {'json_syntax'}, atr.reasons()
+    time.sleep(1.5)  # longer than the second between two heartbeats
     for number, one in sockets.items():
-        drain(one, subscribers[number], 1.5)
+        drain(one, subscribers[number])
         assert subscribers[number].gaps == 0, f'feed {number} lost {subscribers[number].gaps}'
         assert subscribers[number].heartbeats > 0, f'feed {number} has no heartbeats'
-    counts = [len(subscribers[n].events) for n in plan.FEEDS]
-    assert counts == [FRAMES * EVENTS + 1, FRAMES * 2 + 1, FRAMES * EVENTS + 1], counts
+    counts = [len(one.events) for one in subscribers.values()]
+    every = FRAMES * EVENTS + 1
+    assert counts == [every, FRAMES * 2 + 1, every, every], counts
     atr.stop()
     for number, one in sockets.items():
         drain(one, subscribers[number], 0.3)
@@ -61,8 +67,10 @@ def exchange(atr, interface):
 
 
 def appliance(work, vdev, address=f'{APPLIANCE_IP}/24', args=()):
-    return Appliance(plan.write(f'{work}/plan.json'), [vdev], ['--addr', f'0={address}', *args],
-                     work=work)
+    value = plan.document()
+    value['feeds'][0]['destinations'].append({'to': f'{OUR_IP}:{plan.FEED_PORT + SECOND}'})
+    return Appliance(plan.write(f'{work}/plan.json', value), [vdev],
+                     ['--addr', f'0={address}', *args], work=work)
 
 
 class Folder:
@@ -83,20 +91,78 @@ def over_veth(_):
     run('ip', 'link', 'del', 'veth1')
 
 
+class VlanHost:
+    """A host on a VLAN, made of raw packets: no 8021q module is needed. Answers ARP, and keeps all
+    that the appliance sends."""
+
+    def __init__(self, interface, vlan):
+        self.link = packets.Wire(interface_mac('veth0'), APPLIANCE_IP, plan.PORT,
+                                 interface_mac(interface), OUR_IP, vlan=vlan)
+        self.tagged, self.got = Tagged(interface), []
+
+    def listen(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            packet = self.tagged.receive(0.1)
+            if packet is None:
+                continue
+            self.got.append(packet)
+            if self.kind(packet) == ARP and self.opcode(packet) == 1:
+                self.tagged.send(self.link.arp_reply())
+
+    @staticmethod
+    def kind(packet):
+        at = 16 if packet[12:14] == VLAN.to_bytes(2, 'big') else 12
+        return int.from_bytes(packet[at:at + 2], 'big')
+
+    @staticmethod
+    def opcode(packet):
+        return packet[18 + 7] if packet[12:14] == VLAN.to_bytes(2, 'big') else packet[14 + 7]
+
+    def datagrams(self, port):
+        found = (packets.dissect(packet) for packet in self.got)
+        return [one for one in found if one and one['dst_port'] == port]
+
+
 @case
 def over_vlan(_):
-    """Invariant: with a VLAN, everything in and out is tagged, and untagged packets are foreign."""
-    veth(ip='10.78.0.2/24')
-    run('ip', 'link', 'add', 'link', 'veth1', 'name', 'veth1.77', 'type', 'vlan', 'id', '77')
-    run('ip', 'addr', 'add', f'{OUR_IP}/24', 'dev', 'veth1.77')
-    run('ip', 'link', 'set', 'veth1.77', 'up')
+    """Invariant: with a VLAN, everything in and out is tagged with it, and packets with another tag
+    or none are foreign."""
+    veth(mac=OUR_MAC, ip=None)
     with Folder() as work, appliance(work, 'net_af_packet0,iface=veth0',
                                      f'{APPLIANCE_IP}/24@77') as atr:
-        untagged = udp_socket('10.78.0.2', 0)
-        run('ip', 'neigh', 'add', '10.78.0.1', 'lladdr', 'ff:ff:ff:ff:ff:ff', 'dev', 'veth1',
-            check=False)
-        untagged.sendto(b'hello', ('10.78.0.1', plan.PORT))
-        exchange(atr, 'veth1.77')
+        host = VlanHost('veth1', 77)
+        link, traffic = host.link, provoke.Traffic()
+        host.tagged.send(link.arp_request())
+        host.tagged.send(link.ping())
+        host.listen(1.5)
+        assert any(VlanHost.kind(p) == ARP and VlanHost.opcode(p) == 2 for p in host.got)
+        assert any(VlanHost.kind(p) == IPV4 and p[18 + 9] == 1 for p in host.got), 'no echo reply'
+        frames = traffic.seal(*(traffic.frame() for _ in range(FRAMES)))
+        for datagram in (*frames, traffic.envelope()):
+            host.tagged.send(link.datagram(datagram))
+        foreign = atr.ledger()['link']['foreign']
+        other = packets.Wire(interface_mac('veth0'), APPLIANCE_IP, plan.PORT, OUR_MAC, OUR_IP)
+        for other.vlan in None, 78:
+            host.tagged.send(other.datagram(traffic.datagram()))
+        host.listen(1.5)
+        books = atr.settled(FRAMES + 1)
+        assert books['datagrams']['received'] == FRAMES + 1, books
+        assert books['datagrams']['admitted'] == FRAMES + 1, (books, atr.reasons())
+        assert books['link']['foreign'] >= foreign + 2, books
+        atr.stop()
+        host.listen(0.5)
+    for packet in host.got:
+        assert packet[12:16] == struct.pack('>HH', VLAN, 77), packet[:18].hex()
+    replies = [json.loads(one['payload']) for one in host.datagrams(link.src_port)]
+    assert [reply['result'] for reply in replies] == ['admitted'], replies
+    for number in 0, 2:
+        subscriber = wire.Subscriber()
+        for one in host.datagrams(plan.FEED_PORT + number):
+            assert one['ip_ok'] and one['udp_ok'] and one['length_ok'], one
+            subscriber.packet(one['payload'])
+        assert len(subscriber.events) == FRAMES + 1 and subscriber.gaps == 0, number
+        assert subscriber.heartbeats > 0 and subscriber.ended, number
     run('ip', 'link', 'del', 'veth1')
 
 
