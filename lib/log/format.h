@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The log on disk (docs/log-format.md): segments of groups of records, one log a shard.
+ *
+ * All integers are little-endian. A segment is a file of fixed size: one header block of 4,096
+ * bytes, then groups, each padded with zeros to a multiple of 4,096. A group is what one commit
+ * makes durable: a group header, records, and last a commit record. Bytes behind the last group are
+ * zeros or what a recycled segment held before; a group is told from that by log id, segment,
+ * offset and group number in its header, which its CRC covers.
+ *
+ * Every record is one leaf of the log's RFC 6962 tree, in order. The leaf hash is SHA-256 of the
+ * record's body, whose first byte is RFC 6962's leaf prefix 00 for frames and commits; for envelopes
+ * the prefix is put in front of the body.
+ */
+#ifndef ATR_LOG_FORMAT_H
+#define ATR_LOG_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../wire/frame.h"
+
+#define ATR_LOG_BLOCK	    4096
+#define ATR_LOG_MAGIC	    UINT64_C(0x31474F4C52544100) /* 00 'A' 'T' 'R' 'L' 'O' 'G' '1' */
+#define ATR_GROUP_MAGIC	    UINT32_C(0x50524741)	 /* 'A' 'G' 'R' 'P' */
+#define ATR_GROUP_BYTES_MAX (1u << 20)			 /* header, records and padding */
+#define ATR_LOG_FEEDS_MAX   64
+
+/* First block of a segment; the rest of the block is zeros. */
+struct atr_segment_hdr {
+	uint64_t magic;
+	uint32_t version; /* 1 */
+	uint32_t crc;	  /* CRC32C of the block with this field zero */
+	uint8_t log_id[16]; /* random, the same in all shards of a log */
+	uint64_t realm;
+	uint32_t shard, shards;
+	uint64_t segment;      /* number, from 0 */
+	uint64_t bytes;	       /* size of the file */
+	uint64_t first_leaf;   /* index of the first leaf in this segment */
+	uint64_t first_group;
+	uint8_t root[ATR_HASH_SIZE]; /* of the tree of the first_leaf leaves before */
+};
+_Static_assert(sizeof(struct atr_segment_hdr) == 112, "segment header");
+
+struct atr_group_hdr {
+	uint32_t magic;
+	uint32_t crc; /* CRC32C of the group's `length` bytes with this field zero */
+	uint32_t length; /* header and records, without padding */
+	uint32_t records;
+	uint8_t log_id[16];
+	uint32_t shard;
+	uint32_t zero;
+	uint64_t segment, offset; /* where this group lies */
+	uint64_t group;		  /* number in the log, from 0 */
+	uint64_t first_leaf;
+	uint64_t committed_ns; /* Unix time at which it was sealed */
+	uint64_t epoch;	       /* start of the appliance that wrote it */
+	uint8_t zero2[32];
+};
+_Static_assert(sizeof(struct atr_group_hdr) == 120, "group header");
+
+enum atr_record_kind {
+	ATR_RECORD_FRAME = 1,	 /* body: the datagram's bytes */
+	ATR_RECORD_ENVELOPE = 2, /* body: canonical bytes */
+	ATR_RECORD_COMMIT = 3,	 /* body: struct atr_commit_body and its feed positions */
+	ATR_RECORD_PLAN = 4	 /* body: a chunk of a plan document, prefix 00 'A' 'T' 'P' */
+};
+
+/* Before each record's body. The body is followed by decision bytes (frames: one bit an event, set
+ * if admitted, ceil(events / 8) bytes), then zeros to a multiple of 8. */
+struct atr_record_hdr {
+	uint32_t crc; /* CRC32C of header (with this field zero), body and decisions */
+	uint32_t body_length;
+	uint16_t decision_length;
+	uint8_t kind;
+	uint8_t zero;
+	uint16_t events;
+	uint16_t zero2;
+	uint64_t leaf; /* index in the tree */
+	uint64_t rx_ns;
+	uint64_t generation; /* of the plan that judged */
+	uint32_t source, topic, type; /* of an envelope; for frames topic and type are 0 */
+	uint32_t priority;
+	uint64_t feeds; /* of an envelope: feeds it goes to */
+};
+_Static_assert(sizeof(struct atr_record_hdr) == 64, "record header");
+
+/* Body of a commit record. Its bytes are a leaf, so that decisions, positions, times and plan cannot
+ * be rewritten unnoticed. */
+struct atr_commit_body {
+	uint8_t magic[4]; /* 00 'A' 'T' 'C' */
+	uint32_t feed_count;
+	uint64_t group;
+	uint64_t first_leaf, leaves; /* of the group, this one not counted */
+	uint64_t committed_ns;
+	uint64_t generation;
+	uint8_t plan_digest[ATR_HASH_SIZE];
+	uint8_t decisions[ATR_HASH_SIZE]; /* SHA-256 over headers and decisions of the group's records */
+	/* feed_count times struct atr_feed_position */
+};
+_Static_assert(sizeof(struct atr_commit_body) == 112, "commit body");
+
+struct atr_feed_position {
+	uint32_t feed;
+	uint32_t zero;
+	uint64_t next; /* sequence number of the feed's next message after this group */
+};
+_Static_assert(sizeof(struct atr_feed_position) == 16, "feed position");
+
+#endif

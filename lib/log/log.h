@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The log while it is written: group buffers filled by data lcores, made durable by the log thread.
+ *
+ *   shard                         log thread
+ *   atr_log_begin                 (free buffers)
+ *   atr_log_append ...
+ *   atr_log_seal        ──ring──► record CRCs, tree, commit record, write, sync, checkpoint
+ *   atr_log_durable     ◄─ring──
+ *   publish from the buffer
+ *   atr_log_release     (free again)
+ *
+ * Buffers are fixed in number and registered with the storage; a shard without a free one sheds. A
+ * group is durable once its sync has returned and every group before it is durable; groups come
+ * back in order. After a failed write or sync the shard's log is broken: no group comes back any
+ * more, and atr_log_state says why.
+ *
+ * Layer 4: lib/log/format.h, lib/storage, lib/tlog, lib/hash; DPDK's ring. Functions marked hot are
+ * called by the shard's lcore and obey the rules of the data path.
+ */
+#ifndef ATR_LOG_H
+#define ATR_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../sign/sign.h"
+#include "../storage/storage.h"
+#include "../tlog/tlog.h"
+#include "format.h"
+
+#define ATR_LOG_RECORDS_MAX 4096 /* in a group */
+
+/* A record inside a group buffer, for the publication of what has become durable. */
+struct atr_log_record {
+	uint32_t offset; /* of struct atr_record_hdr in the buffer */
+	uint8_t leaf[ATR_HASH_SIZE];
+};
+
+/* A group under construction, under way, or durable. Whoever holds it owns it. */
+struct atr_group_buf {
+	uint8_t *data; /* ATR_GROUP_BYTES_MAX, aligned to ATR_STORAGE_ALIGN */
+	uint32_t used; /* bytes, header included */
+	uint32_t records;
+	uint64_t opened_tsc;
+	uint64_t first_leaf; /* set by the log thread when durable */
+	struct atr_log_record *record; /* ATR_LOG_RECORDS_MAX */
+	uint64_t feed_next[ATR_LOG_FEEDS_MAX]; /* positions after this group, set before sealing */
+	uint64_t feed_set; /* which of them are in use */
+	uint64_t generation;
+	uint8_t plan_digest[ATR_HASH_SIZE];
+	uint64_t cookie; /* the caller's */
+};
+
+struct atr_log;
+
+enum atr_log_state {
+	ATR_LOG_OK,
+	ATR_LOG_FULL,  /* no room for another segment: groups wait until there is */
+	ATR_LOG_BROKEN /* a write or sync failed: this log takes nothing more until a restart */
+};
+
+struct atr_log_params {
+	struct atr_storage *storage; /* of this shard's directory */
+	const struct atr_signer *signer; /* of checkpoints; NULL: none are signed */
+	const char *name;	     /* log name; the origin is "<name>/shard/<n>" */
+	uint64_t realm;
+	uint8_t log_id[16];
+	uint32_t shard, shards;
+	uint64_t segment_bytes; /* a multiple of ATR_LOG_BLOCK, at least two groups */
+	unsigned int buffers;	/* group buffers; a power of two */
+	uint64_t epoch;
+	int socket;
+};
+
+/* Where a log ends, as recovery has found it. All zero for an empty one. */
+struct atr_log_end {
+	uint64_t segment, offset; /* where the next group goes */
+	uint64_t group;		  /* its number */
+	struct atr_frontier frontier;
+};
+
+/* Opens the log of one shard for writing behind `end`. NULL with a sentence in error. */
+struct atr_log *atr_log_open(const struct atr_log_params *params, const struct atr_log_end *end,
+			     char *error, size_t size);
+void atr_log_close(struct atr_log *log);
+
+/* Hot: an empty buffer, or NULL if none is free. */
+struct atr_group_buf *atr_log_begin(struct atr_log *log, uint64_t now_tsc);
+
+/* Hot: room for a record with so many body and decision bytes, with what the commit record needs? */
+bool atr_log_fits(const struct atr_group_buf *group, uint32_t body, uint32_t decisions);
+
+/* Hot: appends a record; the caller has checked that it fits. header's crc, leaf and zero fields are
+ * filled in later. leaf_hash: of the body. */
+void atr_log_append(struct atr_group_buf *group, const struct atr_record_hdr *header,
+		    const uint8_t *body, const uint8_t *decisions,
+		    const uint8_t leaf_hash[ATR_HASH_SIZE]);
+
+/* Hot: hands the group to the log thread. */
+void atr_log_seal(struct atr_log *log, struct atr_group_buf *group);
+
+/* Hot: the next group that has become durable, or NULL. */
+struct atr_group_buf *atr_log_durable(struct atr_log *log);
+
+/* Hot: gives a buffer back. */
+void atr_log_release(struct atr_log *log, struct atr_group_buf *group);
+
+/* One turn of the log thread for this log: prepares sealed groups, submits writes and syncs, reaps,
+ * pre-writes the next segment. Returns how much was done; 0 when idle. Log thread only. */
+unsigned int atr_log_work(struct atr_log *log);
+
+/* Any thread. sentence: static text, "" while all is well. */
+enum atr_log_state atr_log_state(const struct atr_log *log, const char **sentence);
+
+struct atr_log_stats {
+	uint64_t groups, records, bytes; /* durable */
+	uint64_t writes, syncs;
+	uint64_t sync_cycles;	 /* TSC */
+	uint64_t segment, offset; /* end of the log */
+	uint64_t leaves;
+	uint32_t groups_under_way;
+};
+void atr_log_stats(const struct atr_log *log, struct atr_log_stats *out);
+
+/* Newest signed checkpoint whose group is durable; its length, 0 if there is none yet. Any thread. */
+size_t atr_log_checkpoint(const struct atr_log *log, char *out, size_t capacity);
+
+#endif

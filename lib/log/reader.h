@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The log as it is read: recovery, verification, proofs. Every byte is checked; nothing is changed.
+ *
+ * Layer 4: lib/log/format.h, lib/storage, lib/tlog. Control lcore at start, and tools.
+ */
+#ifndef ATR_LOG_READER_H
+#define ATR_LOG_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "log.h"
+
+/* What a pass over a log calls for each record that is in a complete group, commits included, in
+ * order. body and decisions are valid during the call. A negative return value ends the pass and is
+ * returned by it. */
+struct atr_log_visitor {
+	void *context;
+	int (*record)(void *context, const struct atr_group_hdr *group,
+		      const struct atr_record_hdr *record, const uint8_t *body,
+		      const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE]);
+	/* After each group; root is that of the tree after it. */
+	int (*group)(void *context, const struct atr_group_hdr *group, uint64_t leaves,
+		     const uint8_t root[ATR_HASH_SIZE]);
+	/* Every 64 MiB or so. */
+	void (*progress)(void *context, uint64_t bytes, uint64_t total, uint64_t leaves);
+};
+
+struct atr_log_scan {
+	struct atr_log_end end;
+	uint8_t log_id[16];
+	uint64_t realm;
+	uint32_t shard, shards;
+	uint64_t groups, records, events, bytes;
+	uint64_t segments;
+	bool torn; /* the last group is incomplete: */
+	uint64_t torn_segment, torn_offset, torn_bytes;
+};
+
+/* Reads a whole log, checks every CRC, number, position, padding, decision digest and the tree, and
+ * tells where it ends. A log without segments is empty (0 with *scan zero).
+ *
+ * A tail may be torn: behind the last complete group lies, within what one unfinished commit can
+ * have touched, a group that is incomplete, and no complete group follows. Anything else that is not
+ * as written (a flipped bit, a missing, swapped, truncated, duplicated or foreign segment, another
+ * shard's, a gap) is damage: -EBADMSG with one sentence in error that names file, byte offset and
+ * what to do. Other errors: -EIO, -ENOMEM. */
+int atr_log_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
+		 struct atr_log_scan *scan, char *error, size_t size);
+
+#endif
