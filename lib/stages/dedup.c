@@ -57,7 +57,7 @@ static void wait_in(struct atr_shard *shard, struct atr_batch *batch, unsigned i
 /* Asks the control lcore to make a higher high-water durable, once at a time. */
 static void ask(struct atr_shard *shard, struct atr_reserve *reserve, uint64_t sequence)
 {
-	if (atr_reserve_asked(reserve))
+	if (atr_reserve_asked(reserve) || !atr_may_ask(shard->bridge->verify[shard->id]))
 		return;
 	reserve->wanted = sequence;
 	reserve->asked = atr_send(shard->bridge->verify[shard->id], ATR_MSG_RESERVE,
