@@ -118,4 +118,17 @@ static inline unsigned int atr_receive(struct rte_ring *ring, struct atr_msg *ms
 	return rte_ring_sc_dequeue_burst_elem(ring, msgs, sizeof(*msgs), max, NULL);
 }
 
+/* The same, but leaves all of them on the ring if the last is of a newer epoch than the caller's.
+ * Between two batches the caller copies its book and can then take them. */
+static inline unsigned int atr_receive_epoch(struct rte_ring *ring, struct atr_msg *msgs,
+					     unsigned int max, uint16_t epoch)
+{
+	unsigned int n = rte_ring_dequeue_burst_elem_start(ring, msgs, sizeof(*msgs), max, NULL);
+
+	if (n > 0 && (int16_t)(uint16_t)(msgs[n - 1].epoch - epoch) > 0)
+		n = 0;
+	rte_ring_dequeue_elem_finish(ring, n);
+	return n;
+}
+
 #endif

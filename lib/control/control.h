@@ -28,7 +28,7 @@ struct atr_control_stats {
 	uint64_t envelopes;                      /* judged */
 	uint64_t verify_cycles, envelope_cycles; /* TSC, of the two above */
 	uint64_t replies, replies_dropped;
-	uint64_t replies_withheld; /* would have been larger than the request */
+	uint64_t replies_withheld; /* not smaller than the request, or sender no host */
 	uint64_t reservations, reserve_failures;
 	uint64_t arp_sent, link_answered;
 	uint64_t turns, idle_turns;
@@ -132,7 +132,8 @@ struct atr_reply {
 	uint64_t position;
 };
 
-/* Answers the datagram in request with a JSON reply, unless that would be larger than it. */
+/* Answers the datagram in request with a JSON reply, if that is smaller than the request (so that
+ * two appliances cannot be made to answer each other for ever) and the sender is one host. */
 void atr_control_reply(struct atr_control *control, const struct rte_mbuf *request, uint32_t shard,
 		       const struct atr_reply *reply);
 

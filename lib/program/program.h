@@ -71,6 +71,7 @@ struct atr_source_state {
 	/* Sequences that earlier frames of the same batch will take: [first, end). Owning shard. */
 	uint64_t batch; /* number of that batch */
 	uint64_t batch_first, batch_end;
+	uint64_t deferred; /* number of the last batch that deferred a frame of it. Owning shard */
 	uint32_t waiting; /* its frames in the shard's `reserving` queue. Owning shard */
 };
 

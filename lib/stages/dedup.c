@@ -94,7 +94,10 @@ static void test(struct atr_shard *shard, struct atr_batch *batch, unsigned int 
 
 	if (fresh == 0 && !ahead)
 		return;
-	if (unlikely(depends(batch, state, batch->source[f]->window, first, last, ahead))) {
+	/* What follows a deferred frame of its source waits too, lest it makes that one stale. */
+	if (unlikely(state->deferred == batch->number ||
+		     depends(batch, state, batch->source[f]->window, first, last, ahead))) {
+		state->deferred = batch->number;
 		wait_in(shard, batch, f, &shard->deferred, ATR_REASON_HOLD_FULL);
 		return;
 	}
