@@ -18,9 +18,10 @@
 #define PAGE 32 /* entries of a list in one answer: DPDK cuts it off at 16 KiB */
 
 /* Every client has a thread of DPDK's. They take turns, and none is left inside the appliance when
- * it is taken apart: then the pointer is NULL. */
+ * it is taken apart. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct appliance *appliance;
+static bool ended; /* set before the pointer is taken away, so that nobody queues up any more */
 
 static uint64_t offset_of(const char *params)
 {
@@ -411,7 +412,8 @@ static int dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
 	int rc = -ESHUTDOWN;
 
 	pthread_mutex_lock(&turn);
-	for (unsigned int i = 0; appliance && i < RTE_DIM(commands); i++)
+	for (unsigned int i = 0;
+	     !__atomic_load_n(&ended, __ATOMIC_ACQUIRE) && i < RTE_DIM(commands); i++)
 		if (strcmp(cmd, commands[i].command) == 0)
 			rc = commands[i].call(cmd, params, d);
 	pthread_mutex_unlock(&turn);
@@ -430,6 +432,7 @@ int telemetry_register(struct appliance *a)
 
 void telemetry_end(void)
 {
+	__atomic_store_n(&ended, true, __ATOMIC_RELEASE);
 	pthread_mutex_lock(&turn);
 	appliance = NULL;
 	pthread_mutex_unlock(&turn);
