@@ -50,6 +50,7 @@ struct atr_reserve {
 	uint64_t reserved; /* sequences below may be admitted. Writer: control lcore, after the
 			      sync; reader: the owning shard */
 	uint32_t source;
+	struct atr_reserve *unsaved_next; /* control lcore: list of those to be tried again */
 	uint64_t wanted __rte_cache_aligned; /* writer: the owning shard before it asks; reader:
 						the control lcore when it answers */
 	uint8_t asked; /* owning shard: a question is under way */
@@ -70,6 +71,7 @@ struct atr_source_state {
 	/* Sequences that earlier frames of the same batch will take: [first, end). Owning shard. */
 	uint64_t batch; /* number of that batch */
 	uint64_t batch_first, batch_end;
+	uint64_t deferred; /* number of the last batch that deferred a frame of it. Owning shard */
 	uint32_t waiting; /* its frames in the shard's `reserving` queue. Owning shard */
 };
 

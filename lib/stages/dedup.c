@@ -57,7 +57,7 @@ static void wait_in(struct atr_shard *shard, struct atr_batch *batch, unsigned i
 /* Asks the control lcore to make a higher high-water durable, once at a time. */
 static void ask(struct atr_shard *shard, struct atr_reserve *reserve, uint64_t sequence)
 {
-	if (atr_reserve_asked(reserve))
+	if (atr_reserve_asked(reserve) || !atr_may_ask(shard->bridge->verify[shard->id]))
 		return;
 	reserve->wanted = sequence;
 	reserve->asked = atr_send(shard->bridge->verify[shard->id], ATR_MSG_RESERVE,
@@ -94,7 +94,10 @@ static void test(struct atr_shard *shard, struct atr_batch *batch, unsigned int 
 
 	if (fresh == 0 && !ahead)
 		return;
-	if (unlikely(depends(batch, state, batch->source[f]->window, first, last, ahead))) {
+	/* What follows a deferred frame of its source waits too, lest it makes that one stale. */
+	if (unlikely(state->deferred == batch->number ||
+		     depends(batch, state, batch->source[f]->window, first, last, ahead))) {
+		state->deferred = batch->number;
 		wait_in(shard, batch, f, &shard->deferred, ATR_REASON_HOLD_FULL);
 		return;
 	}
