@@ -270,6 +270,8 @@ class Appliance:
         os.sched_setscheduler(thread_id, os.SCHED_IDLE, os.sched_param(0))
 
     def feed_again(self, thread_id, beside):
+        if self.process.poll() is not None:
+            return
         os.sched_setscheduler(thread_id, os.SCHED_OTHER, os.sched_param(0))
         for one in thread_id, beside:
             os.sched_setaffinity(one, os.sched_getaffinity(0))

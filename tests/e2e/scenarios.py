@@ -3,13 +3,21 @@
 appliance must be stopping. A thread is starved by giving its CPU to one that never sleeps.
 
 SCENARIOS maps a reason's name to a function of (lab, traffic) that leaves the appliance settled."""
+import ctypes
+import errno
+import os
 import time
 
 import atrwire as wire
 import plan
+from atr_harness import wait_for
 
 SCENARIOS = {}
 ENOUGH = 40000  # datagrams; more than any table or ring of the appliance holds
+PAGE_RECORDS = 4096 // 32  # of the file that keeps the high-waters
+BEYOND_RESERVE = (1 << 20) + 2  # sequences: further than one reservation reaches
+HANDOVER_RING = 1024  # frames
+EVEN, ODD = 'extra0', 'extra1'  # sources of shards 0 and 1 of two
 
 
 def scenario(name):
@@ -23,6 +31,27 @@ def worker(lab, number):
     """Thread id of the data lcore that runs shard number."""
     names = sorted(name for name in lab.atr.threads() if 'worker' in name)
     return lab.atr.threads()[names[number]]
+
+
+class Stopped:
+    """One thread of the appliance stands still inside this context, as a debugger would hold it."""
+    SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+    WALL = 0x40000000
+
+    def __init__(self, thread_id):
+        self.thread_id, self.libc = thread_id, ctypes.CDLL(None, use_errno=True)
+
+    def _ptrace(self, request):
+        if self.libc.ptrace(request, self.thread_id, None, None):
+            raise OSError(ctypes.get_errno(), f'ptrace: {os.strerror(ctypes.get_errno())}')
+
+    def __enter__(self):
+        self._ptrace(self.SEIZE)
+        self._ptrace(self.INTERRUPT)
+        os.waitpid(self.thread_id, self.WALL)
+
+    def __exit__(self, *_):
+        self._ptrace(self.DETACH)
 
 
 class ControlStarved:
@@ -59,10 +88,9 @@ def flood(lab, name, datagrams, chunk=500):
 
 @scenario('hold_full')
 def _(lab, t):
-    frames = [t.frame('gamma') for _ in range(2048)]
-    datagrams = t.seal(*frames, source='gamma')
+    frames = [t.frame('delta') for _ in range(256)]
     with ControlStarved(lab):
-        flood(lab, 'hold_full', datagrams)
+        flood(lab, 'hold_full', t.seal(*frames, source='delta'))
 
 
 @scenario('root_budget')
@@ -79,15 +107,32 @@ def _(lab, t):
 
 @scenario('reserve_wait')
 def _(lab, t):
-    # Both frames belong to one proven tree, so that only the reservation has to wait.
-    start = t.sequence('leap', 2)
-    tree = t.seal(t.frame('leap', first=start),
-                  t.frame('leap', first=start + plan.LEAP_AHEAD - 16), source='leap')
-    lab.send(tree[:1])
+    # The last page of the state's file has room for some records even when the disk is full.
+    fill = f'{lab.state_disk}/fill'
+    with open(fill, 'wb', buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+    first = t.sequence('leap')
+    for step in range(PAGE_RECORDS):
+        lab.send([t.datagram('leap', first=first + step * BEYOND_RESERVE)])
+        lab.settle()
+        if refused(lab, 'reserve_wait'):
+            break
+    lab.send([t.envelope(ms=time.time_ns() // 10**6 + 30000)])
     lab.settle()
-    with ControlStarved(lab):
-        lab.send(tree[1:])
-        time.sleep(0.5)
+    assert refused(lab, 'reserve_wait') == 2, lab.atr.reasons()
+    os.unlink(fill)
+    # Tried again every second: with room on the disk, the source goes on.
+    wait_for('the high-water to be reserved', lambda: leaps(lab, t, first, step), 10, 0.5)
+
+
+def leaps(lab, t, first, step):
+    before = lab.atr.ledger()['datagrams']['admitted']
+    lab.send([t.datagram('leap', first=first + step * BEYOND_RESERVE)])
+    return lab.settle()['datagrams']['admitted'] > before
 
 
 @scenario('memory_full')
@@ -96,31 +141,34 @@ def _(lab, t):
     flood(lab, 'memory_full', (t.envelope(ms=now) for _ in range(ENOUGH)), chunk=256)
 
 
+def port_to_first(lab, t):
+    """A source port whose datagrams arrive on the queue of shard 0."""
+    for port in range(41000, 41100):
+        before = lab.atr.pages('/atr/shards')['0']['rx_packets']
+        lab.send([t.datagram(EVEN)] * 8, src_port=port)
+        lab.settle()
+        if lab.atr.pages('/atr/shards')['0']['rx_packets'] >= before + 8:
+            return port
+    raise AssertionError('no port leads to the queue of shard 0')
+
+
 @scenario('handover_full')
 def _(lab, t):
-    starved, other = worker(lab, 1), worker(lab, 0)
-    lab.atr.starve(starved, other)
-    try:
-        sources = [name for name in plan.SOURCES if name.startswith('extra')]
-        ready = [t.seal(*(t.frame(s) for _ in range(64)), source=s) for s in sources]
-        for turn in range(ENOUGH // 1024):
-            for port in range(41000, 41016):
-                lab.send(ready[turn % len(ready)], src_port=port)
-            if refused(lab, 'handover_full'):
-                break
-    finally:
-        lab.atr.feed_again(starved, other)
+    port = port_to_first(lab, t)
+    tree = t.seal(*(t.frame(ODD) for _ in range(64)), source=ODD)
+    with Stopped(worker(lab, 1)):
+        for _ in range(HANDOVER_RING // 64 + 2):
+            lab.send(tree, src_port=port)
+        time.sleep(0.2)
 
 
 @scenario('shutdown')
 def _(lab, t):
-    frames = [t.frame('delta') for _ in range(64)]
+    # A flood of roots, none of which the control lcore gets to verify before it is told to stop.
     with ControlStarved(lab):
-        lab.send(t.seal(*frames, source='delta')[1:])
-        lab.send([t.envelope() for _ in range(64)])
-        time.sleep(0.2)
+        lab.send([t.datagram('flood') for _ in range(128)])
         lab.atr.terminate()
-    lab.atr.process.wait(30)
+        lab.atr.process.wait(30)
 
 
 @scenario('no_plan')
