@@ -118,7 +118,7 @@ static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		owner = fr->hdr->source % shard->shards;
 		if (owner != shard->id) {
 			hand_over(shard, batch, f, owner);
-			if (batch->mbuf[f] == NULL || batch->reason[f] != ATR_OK)
+			if (batch->mbuf[f] == NULL)
 				return;
 		}
 	}
@@ -126,7 +126,7 @@ static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 	for (unsigned int i = 0; i < fr->packet_count; i++)
 		batch->event_reason[batch->event_count + i] = ATR_OK;
 	batch->event_count += fr->packet_count;
-	if (unlikely(!shard->program->plan))
+	if (unlikely(!shard->program->plan) && batch->reason[f] == ATR_OK)
 		batch->reason[f] = ATR_REASON_NO_PLAN;
 }
 
