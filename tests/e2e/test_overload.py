@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # needs root: a namespace with a veth pair
 """Refusals under disturbance: full rings, holds and memories, a reservation that waits, shutdown. A
-thread is starved for a moment; afterwards the ledger balances and valid traffic is admitted."""
+thread is held for a moment; afterwards the ledger balances and valid traffic is admitted."""
 import glob
 import json
 
@@ -12,7 +12,6 @@ import scenarios
 from atr_harness import CASES, Report, private_namespace, veth
 from lab import OUR_MAC, VethLab, exists
 from packets import pcapng_comments
-from scenarios import ENOUGH
 
 
 
@@ -28,7 +27,7 @@ ARGUMENTS = {
     'handover_full': {'args': ['--shards', 2], 'data_lcores': 2, 'vdev': ',qpairs=2'},
     'hold_full': {'args': ['--hold', 64], 'value': wide('delta')},
     'root_budget': {'args': ['--roots', 16]},
-    'memory_full': {'args': ['--identities', 1024]},
+    'memory_full': {'args': ['--identities', scenarios.IDENTITIES]},
     'reserve_wait': {'state_bytes': 64 << 10},
     'no_plan': {'value': False},
     'shutdown': {'args': ['--drain-ms', 0]},
@@ -46,7 +45,7 @@ def overload(name):
             assert lab.atr.reasons().get(name, {}).get('datagrams', 0) > 0, (books,
                                                                              lab.atr.reasons())
             if name in REPLIED:
-                got = [reply.get('reason') for reply in lab.replies(ENOUGH, 0.5)]
+                got = [reply.get('reason') for reply in lab.replies(4096, 0.5)]
                 assert name in got, f'no reply names {name}: {set(got)}'
             if name != 'no_plan':
                 before = books['datagrams']['admitted']
