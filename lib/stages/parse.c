@@ -124,11 +124,11 @@ static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		owner = fr->hdr->source % shard->shards;
 		if (owner != shard->id) {
 			hand_over(shard, batch, f, owner);
-			if (batch->mbuf[f] == NULL || batch->reason[f] != ATR_OK)
+			if (batch->mbuf[f] == NULL)
 				return;
 		}
 	}
-	if (unlikely(!shard->program->plan))
+	if (unlikely(!shard->program->plan) && batch->reason[f] == ATR_OK)
 		batch->reason[f] = ATR_REASON_NO_PLAN;
 }
 

@@ -262,18 +262,6 @@ class Appliance:
                 found[file.read().strip()] = int(path.split('/')[4])
         return found
 
-    def starve(self, thread_id, beside):
-        """Lets a thread run only when another one, which never sleeps, does not want the CPU."""
-        cpu = {min(os.sched_getaffinity(0))}
-        os.sched_setaffinity(beside, cpu)
-        os.sched_setaffinity(thread_id, cpu)
-        os.sched_setscheduler(thread_id, os.SCHED_IDLE, os.sched_param(0))
-
-    def feed_again(self, thread_id, beside):
-        os.sched_setscheduler(thread_id, os.SCHED_OTHER, os.sched_param(0))
-        for one in thread_id, beside:
-            os.sched_setaffinity(one, os.sched_getaffinity(0))
-
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
 
