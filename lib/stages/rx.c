@@ -53,8 +53,13 @@ static struct rte_mbuf *pop(struct atr_shard *shard, struct atr_queue *queue)
 
 static void from_deferred(struct atr_shard *shard, struct atr_batch *batch)
 {
-	while (atr_queue_count(&shard->deferred) > 0 && batch->count < ATR_BATCH_FRAMES)
-		add(batch, pop(shard, &shard->deferred), ATR_ORIGIN_HOLD, ATR_OK);
+	while (atr_queue_count(&shard->deferred) > 0 && batch->count < ATR_BATCH_FRAMES) {
+		struct rte_mbuf *mbuf = pop(shard, &shard->deferred);
+		/* Whoever was before the frames of its source in `reserving` stays so. */
+		bool reserved = atr_meta(mbuf)->origin == ATR_ORIGIN_RESERVE;
+
+		add(batch, mbuf, reserved ? ATR_ORIGIN_RESERVE : ATR_ORIGIN_HOLD, ATR_OK);
+	}
 }
 
 /* What the source of a frame in `reserving` waits with; NULL if the plan no longer has it (the

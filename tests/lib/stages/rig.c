@@ -18,11 +18,11 @@
 
 #include "rig_plan.h"
 
-#define MBUFS	    4095
-#define ROOM	    (RTE_PKTMBUF_HEADROOM + RIG_DATAGRAM)
+#define MBUFS       4095
+#define ROOM        (RTE_PKTMBUF_HEADROOM + RIG_DATAGRAM)
 #define RING_SIZE   4096
 #define DESCRIPTORS 256
-#define LEAK_MS	    5000
+#define LEAK_MS     5000
 
 static struct rte_mempool *pools[3]; /* rx, payloads, headers */
 static struct rte_ring *rings[2][RIG_PORTS][RIG_SHARDS];
@@ -47,8 +47,8 @@ static void one_port(unsigned int p)
 	ports[p] = (uint16_t)port;
 	assert_int_equal(rte_eth_dev_configure(ports[p], RIG_SHARDS, RIG_SHARDS, &conf), 0);
 	for (uint16_t q = 0; q < RIG_SHARDS; q++) {
-		assert_int_equal(rte_eth_rx_queue_setup(ports[p], q, DESCRIPTORS, 0, NULL, pools[0]),
-				 0);
+		assert_int_equal(
+			rte_eth_rx_queue_setup(ports[p], q, DESCRIPTORS, 0, NULL, pools[0]), 0);
 		assert_int_equal(rte_eth_tx_queue_setup(ports[p], q, DESCRIPTORS, 0, NULL), 0);
 	}
 	assert_int_equal(rte_eth_dev_start(ports[p]), 0);
@@ -137,10 +137,10 @@ static void make_world(struct rig *rig, const struct rig_options *options)
 			rig->out[p][q] = rings[1][p][q];
 		}
 	}
-	assert_int_equal(atr_neighbour_add_static(rig->neighbours, &rig->iface[0], 0x0A000009, &far),
-			 0);
-	assert_int_equal(atr_bridge_create(&rig->bridge, rig->shards, &sizes, 0, error,
-					   sizeof(error)), 0);
+	assert_int_equal(
+		atr_neighbour_add_static(rig->neighbours, &rig->iface[0], 0x0A000009, &far), 0);
+	assert_int_equal(
+		atr_bridge_create(&rig->bridge, rig->shards, &sizes, 0, error, sizeof(error)), 0);
 	rig->state = atr_state_open(rig->directory, error, sizeof(error));
 	assert_non_null(rig->state);
 	for (uint32_t s = 1; options->start && s <= RIG_SOURCES; s++)
@@ -154,27 +154,29 @@ static void make_world(struct rig *rig, const struct rig_options *options)
 
 static void make_shards(struct rig *rig, const struct rig_options *options)
 {
-	unsigned int per_source =
-		options->hold_per_source ? options->hold_per_source : RIG_HOLD;
-	struct atr_shard_config config = {
-		.shards = rig->shards,
-		.ifaces = rig->iface,
-		.iface_count = RIG_PORTS,
-		.neighbours = rig->neighbours,
-		.bridge = &rig->bridge,
-		.ledger = &rig->ledger,
-		.quarantine = rig->quarantine,
-		.program_slot = &rig->program,
-		.rcu = rig->rcu,
-		.clock = &rig->clock,
-		.payloads = rig->payloads,
-		.headers = rig->headers,
-		.auth = {.trees = 64, .nodes_per_tree = 512, .pending_roots = 64,
-			 .pending_per_source = 16, .refused_roots = 64, .hold_frames = RIG_HOLD,
-			 .hold_per_source = per_source},
-		.queue_frames = 256,
-		.epoch = 1,
-		.simd_bits = 512};
+	unsigned int per_source = options->hold_per_source ? options->hold_per_source : RIG_HOLD;
+	struct atr_shard_config config = {.shards = rig->shards,
+					  .ifaces = rig->iface,
+					  .iface_count = RIG_PORTS,
+					  .neighbours = rig->neighbours,
+					  .bridge = &rig->bridge,
+					  .ledger = &rig->ledger,
+					  .quarantine = rig->quarantine,
+					  .program_slot = &rig->program,
+					  .rcu = rig->rcu,
+					  .clock = &rig->clock,
+					  .payloads = rig->payloads,
+					  .headers = rig->headers,
+					  .auth = {.trees = 64,
+						   .nodes_per_tree = 512,
+						   .pending_roots = 64,
+						   .pending_per_source = 16,
+						   .refused_roots = 64,
+						   .hold_frames = RIG_HOLD,
+						   .hold_per_source = per_source},
+					  .queue_frames = 256,
+					  .epoch = 1,
+					  .simd_bits = 512};
 	char error[400];
 
 	atr_tag_key_init(&config.tag_key);
@@ -288,9 +290,10 @@ void rig_stop(struct rig *rig)
 	atr_control_finish(rig->control);
 	reading = rig_ledger(rig);
 	assert_int_equal(reading.datagrams.in_hold + reading.datagrams.in_handover +
-				 reading.datagrams.in_bridge, 0);
-	assert_int_equal(reading.events.in_hold + reading.events.in_handover +
-				 reading.events.in_bridge, 0);
+				 reading.datagrams.in_bridge,
+			 0);
+	assert_int_equal(
+		reading.events.in_hold + reading.events.in_handover + reading.events.in_bridge, 0);
 	rig_collect(rig, NULL, 0);
 	assert_int_equal(rig->ends, rig->program->plan ? 3 * 2 * rig->shards : 0);
 	atr_quarantine_stop(rig->quarantine);

@@ -28,9 +28,9 @@ enum rig_topic { TOPIC_OPEN = 1, TOPIC_SHUT, TOPIC_HIGH, TOPIC_SLOW };
 enum rig_type { TYPE_READING = 1, TYPE_NOTE };
 
 struct rig_options {
-	unsigned int shards; /* 0: 1 */
+	unsigned int shards;                  /* 0: 1 */
 	unsigned int window, max_ahead, rate; /* of every source; rate 0: none */
-	unsigned int verify_ring; /* messages; 0: plenty */
+	unsigned int verify_ring;             /* messages; 0: plenty */
 	unsigned int handover_ring;
 	unsigned int hold_per_source;
 	bool no_plan;
@@ -80,11 +80,11 @@ struct rig_frame {
 	uint64_t first;
 	unsigned int count;
 	uint32_t value;
-	uint32_t topic;	 /* 0: TOPIC_OPEN */
-	uint32_t type;	 /* 0: TYPE_READING */
-	uint64_t realm;	 /* 0: RIG_REALM */
-	uint32_t key;	 /* 0: 1 */
-	bool forged;	 /* signed by another key */
+	uint32_t topic; /* 0: TOPIC_OPEN */
+	uint32_t type;  /* 0: TYPE_READING */
+	uint64_t realm; /* 0: RIG_REALM */
+	uint32_t key;   /* 0: 1 */
+	bool forged;    /* signed by another key */
 };
 struct rig_datagram {
 	uint8_t bytes[RIG_DATAGRAM];

@@ -10,10 +10,10 @@
 #include "../../../lib/envelope/envelope.h"
 #include "../../../lib/merkle/merkle.h"
 
-#define PLAN_MAX   16384
-#define TREE_MAX   512
-#define FEEDS      "\"feeds\":[{\"id\":0,\"name\":\"all\",\"level\":5,\"durability\":\"none\","
-#define RULE_TAIL  "\"topics\":[\"a.open\",\"a.high\",\"a.slow\"],"
+#define PLAN_MAX  16384
+#define TREE_MAX  512
+#define FEEDS     "\"feeds\":[{\"id\":0,\"name\":\"all\",\"level\":5,\"durability\":\"none\","
+#define RULE_TAIL "\"topics\":[\"a.open\",\"a.high\",\"a.slow\"],"
 
 static const char head[] = "{\"atr_plan\":1,\"name\":\"rig\",\"version\":1,"
 			   "\"realm\":\"0000000000000007\",\"ingress\":{\"udp_port\":26400},";
@@ -93,15 +93,14 @@ static int body(const struct rig_frame *f, uint32_t index, uint32_t leaves, uint
 		memcpy(payload[e], &value, sizeof(value));
 		if (type == TYPE_NOTE)
 			memset(payload[e] + 4, 'n', sizeof(payload[e]) - 4);
-		event[e] = (struct atr_event){
-			.topic_id = f->topic ? f->topic : TOPIC_OPEN,
-			.type_id = type,
-			.timestamp_ns = 1,
-			.payload = payload[e],
-			.payload_length = type == TYPE_NOTE ? sizeof(payload[e]) : 8};
+		event[e] = (struct atr_event){.topic_id = f->topic ? f->topic : TOPIC_OPEN,
+					      .type_id = type,
+					      .timestamp_ns = 1,
+					      .payload = payload[e],
+					      .payload_length =
+						      type == TYPE_NOTE ? sizeof(payload[e]) : 8};
 	}
-	return atr_frame_build_body(&spec, event, f->count, out,
-				    RIG_DATAGRAM - ATR_SIGNATURE_SIZE);
+	return atr_frame_build_body(&spec, event, f->count, out, RIG_DATAGRAM - ATR_SIGNATURE_SIZE);
 }
 
 void rig_tree(struct rig *rig, const struct rig_frame *frames, unsigned int count,
@@ -135,7 +134,8 @@ void rig_tree(struct rig *rig, const struct rig_frame *frames, unsigned int coun
 
 		memcpy(p, signature, sizeof(signature));
 		nodes = atr_merkle_inclusion(leaf, count, i, p + sizeof(signature), ATR_PROOF_MAX);
-		out[i].length += (uint16_t)(sizeof(signature) + (unsigned int)nodes * ATR_HASH_SIZE);
+		out[i].length +=
+			(uint16_t)(sizeof(signature) + (unsigned int)nodes * ATR_HASH_SIZE);
 	}
 }
 
@@ -156,7 +156,8 @@ void rig_envelope(struct rig *rig, uint32_t source, uint32_t value, const uint8_
 		memcpy(spec.uuid, uuid, sizeof(spec.uuid));
 	else
 		atr_uuid7_new((uint64_t)time(NULL) * 1000, spec.uuid);
-	length = atr_envelope_build(&spec, RIG_REALM, rig->envelope_key[source], text, sizeof(text));
+	length =
+		atr_envelope_build(&spec, RIG_REALM, rig->envelope_key[source], text, sizeof(text));
 	if (length < 0)
 		abort();
 	memcpy(out->bytes, text, (size_t)length);

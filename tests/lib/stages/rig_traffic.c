@@ -12,10 +12,10 @@
 #include "../../../lib/wire/moldudp64.h"
 #include "rig.h"
 
-#define SRC_IP	  0x0A000002
+#define SRC_IP    0x0A000002
 #define SRC_PORT  7000
-#define HDRS	  42
-#define SETTLED	  4 /* turns in which nothing moved */
+#define HDRS      42
+#define SETTLED   4 /* turns in which nothing moved */
 #define TURNS_MAX 100000
 
 void rig_inject_raw(struct rig *rig, unsigned int port, unsigned int queue, const uint8_t *bytes,
@@ -210,7 +210,8 @@ unsigned int rig_collect(struct rig *rig, struct rig_event *events, unsigned int
 				if (data != bytes)
 					memcpy(bytes, data, length);
 				rte_pktmbuf_free(m);
-				n += one_packet(rig, bytes, length, n < capacity ? events + n : NULL,
+				n += one_packet(rig, bytes, length,
+						n < capacity ? events + n : NULL,
 						n < capacity ? capacity - n : 0);
 			}
 		}

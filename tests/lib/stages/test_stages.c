@@ -56,19 +56,25 @@ static void gates_refuse_by_name(void **state)
 {
 	static const struct refusal table[] = {
 		{"source", {.source = 7, .first = 1, .count = 3}, ATR_REASON_UNKNOWN_SOURCE},
-		{"topic", {.source = 1, .first = 1, .count = 3, .topic = 9}, ATR_REASON_UNKNOWN_TOPIC},
+		{"topic",
+		 {.source = 1, .first = 1, .count = 3, .topic = 9},
+		 ATR_REASON_UNKNOWN_TOPIC},
 		{"type", {.source = 1, .first = 1, .count = 3, .type = 9}, ATR_REASON_UNKNOWN_TYPE},
-		{"range", {.source = 1, .first = 1, .count = 3, .value = 1000001},
+		{"range",
+		 {.source = 1, .first = 1, .count = 3, .value = 1000001},
 		 ATR_REASON_FIELD_RANGE},
 		{"realm", {.source = 1, .first = 1, .count = 3, .realm = 8}, ATR_REASON_REALM},
 		{"key", {.source = 1, .first = 1, .count = 3, .key = 9}, ATR_REASON_UNKNOWN_KEY},
 		{"use", {.source = 1, .first = 1, .count = 3, .key = 2}, ATR_REASON_UNKNOWN_KEY},
 		{"time", {.source = 1, .first = 1, .count = 3, .key = 3}, ATR_REASON_KEY_TIME},
-		{"forged", {.source = 1, .first = 1, .count = 3, .forged = true},
+		{"forged",
+		 {.source = 1, .first = 1, .count = 3, .forged = true},
 		 ATR_REASON_BAD_SIGNATURE},
-		{"rule", {.source = 1, .first = 1, .count = 3, .topic = TOPIC_SHUT},
+		{"rule",
+		 {.source = 1, .first = 1, .count = 3, .topic = TOPIC_SHUT},
 		 ATR_REASON_NOT_ALLOWED},
-		{"level", {.source = 1, .first = 1, .count = 3, .topic = TOPIC_HIGH},
+		{"level",
+		 {.source = 1, .first = 1, .count = 3, .topic = TOPIC_HIGH},
 		 ATR_REASON_LEVEL},
 		{"ahead", {.source = 1, .first = 1000, .count = 3}, ATR_REASON_AHEAD},
 	};
@@ -241,7 +247,8 @@ static void limits(void **state)
 	assert_in_range(rig_events(rig).admitted, 8, 12);
 	assert_int_equal(rig_events(rig).refused[ATR_REASON_RATE_SOURCE],
 			 14 - rig_events(rig).admitted);
-	rig_send(rig, &(struct rig_frame){.source = 2, .first = 1, .count = 8, .topic = TOPIC_SLOW});
+	rig_send(rig,
+		 &(struct rig_frame){.source = 2, .first = 1, .count = 8, .topic = TOPIC_SLOW});
 	rig_settle(rig);
 	assert_in_range(rig_events(rig).refused[ATR_REASON_RATE_TOPIC], 1, 4);
 	rig_stop(rig);
@@ -251,9 +258,9 @@ static void limits(void **state)
 static void arp_is_answered(void **state)
 {
 	struct rig *rig = rig_start(&usual);
-	uint8_t arp[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 7, 8, 6, 0, 1, 8, 0,
-			   6,	 4,    0,    1,	   2,	 0,    0, 0, 0, 7, 10, 0, 0, 2, 0, 0, 0, 0,
-			   0,	 0,    10,   0,	   0,	 1};
+	uint8_t arp[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0,  7, 8, 6,
+			   0,    1,    8,    0,    6,    4,    0, 1, 2, 0, 0,  0, 0, 7,
+			   10,   0,    0,    2,    0,    0,    0, 0, 0, 0, 10, 0, 0, 1};
 
 	(void)state;
 	rig_inject_raw(rig, 0, 0, arp, sizeof(arp), 0);
@@ -267,10 +274,14 @@ static void arp_is_answered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_frames_leave), cmocka_unit_test(gates_refuse_by_name),
-		cmocka_unit_test(partial_refusal),   cmocka_unit_test(no_plan_then_plan),
-		cmocka_unit_test(garbage),	     cmocka_unit_test(tampered),
-		cmocka_unit_test(limits),	     cmocka_unit_test(arp_is_answered),
+		cmocka_unit_test(good_frames_leave),
+		cmocka_unit_test(gates_refuse_by_name),
+		cmocka_unit_test(partial_refusal),
+		cmocka_unit_test(no_plan_then_plan),
+		cmocka_unit_test(garbage),
+		cmocka_unit_test(tampered),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(arp_is_answered),
 	};
 
 	return cmocka_run_group_tests(tests, rig_boot, rig_end);
