@@ -99,6 +99,16 @@ static void hand_over(struct atr_shard *shard, struct atr_batch *batch, unsigned
 	give(batch, f);
 }
 
+static void begin_events(struct atr_batch *batch, unsigned int f)
+{
+	unsigned int count = batch->frame[f].packet_count;
+
+	batch->event_first[f] = batch->event_count;
+	for (unsigned int i = 0; i < count; i++)
+		batch->event_reason[batch->event_count + i] = ATR_OK;
+	batch->event_count += count;
+}
+
 static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
 {
 	struct rte_mbuf *m = batch->mbuf[f];
@@ -118,14 +128,13 @@ static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		owner = fr->hdr->source % shard->shards;
 		if (owner != shard->id) {
 			hand_over(shard, batch, f, owner);
-			if (batch->mbuf[f] == NULL || batch->reason[f] != ATR_OK)
+			if (batch->mbuf[f] == NULL)
 				return;
+			begin_events(batch, f);
+			return;
 		}
 	}
-	batch->event_first[f] = batch->event_count;
-	for (unsigned int i = 0; i < fr->packet_count; i++)
-		batch->event_reason[batch->event_count + i] = ATR_OK;
-	batch->event_count += fr->packet_count;
+	begin_events(batch, f);
 	if (unlikely(!shard->program->plan))
 		batch->reason[f] = ATR_REASON_NO_PLAN;
 }
