@@ -105,10 +105,9 @@ static void from_handover(struct atr_shard *shard, struct atr_batch *batch)
 
 		if (from == shard->id)
 			continue;
-		n = atr_receive(shard->bridge->handover[from][shard->id], msg, room);
-		if (n == 0)
-			continue;
-		atr_ledger_meet(shard->ledger, shard->node, msg[n - 1].epoch);
+		/* What is of a newer cut waits for the next turn, which begins with that cut. */
+		n = atr_receive_until(shard->bridge->handover[from][shard->id], msg, room,
+				      (uint16_t)shard->node->epoch);
 		for (unsigned int k = 0; k < n; k++) {
 			struct rte_mbuf *mbuf = msg[k].ptr;
 
