@@ -19,6 +19,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
+#include <rte_ring_peek.h>
 
 enum atr_msg_kind {
 	/* shard to control lcore */
@@ -118,17 +119,20 @@ static inline unsigned int atr_receive(struct rte_ring *ring, struct atr_msg *ms
 	return rte_ring_sc_dequeue_burst_elem(ring, msgs, sizeof(*msgs), max, NULL);
 }
 
-/* The same, but leaves all of them on the ring if the last is of a newer epoch than the caller's.
- * Between two batches the caller copies its book and can then take them. */
-static inline unsigned int atr_receive_epoch(struct rte_ring *ring, struct atr_msg *msgs,
+/* The same, up to the first message whose sender is ahead of epoch: it stays on the ring. For
+ * consumers in the middle of a batch, whose books cannot be copied now. */
+static inline unsigned int atr_receive_until(struct rte_ring *ring, struct atr_msg *msgs,
 					     unsigned int max, uint16_t epoch)
 {
 	unsigned int n = rte_ring_dequeue_burst_elem_start(ring, msgs, sizeof(*msgs), max, NULL);
+	unsigned int keep = 0;
 
-	if (n > 0 && (int16_t)(uint16_t)(msgs[n - 1].epoch - epoch) > 0)
-		n = 0;
-	rte_ring_dequeue_elem_finish(ring, n);
-	return n;
+	if (n == 0)
+		return 0;
+	while (keep < n && (int16_t)(uint16_t)(msgs[keep].epoch - epoch) <= 0)
+		keep++;
+	rte_ring_dequeue_elem_finish(ring, keep);
+	return keep;
 }
 
 #endif

@@ -101,6 +101,15 @@ static void hand_over(struct atr_shard *shard, struct atr_batch *batch, unsigned
 	give(batch, f);
 }
 
+static void begin_events(struct atr_batch *batch, unsigned int f)
+{
+	unsigned int count = batch->frame[f].packet_count;
+
+	batch->event_first[f] = batch->event_count;
+	memset(&batch->event_reason[batch->event_count], ATR_OK, count);
+	batch->event_count += count;
+}
+
 static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
 {
 	struct rte_mbuf *m = batch->mbuf[f];
@@ -115,9 +124,7 @@ static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		return;
 	}
 	/* Before anything can refuse the frame: settling it reads its events' reasons. */
-	batch->event_first[f] = batch->event_count;
-	memset(&batch->event_reason[batch->event_count], ATR_OK, fr->packet_count);
-	batch->event_count += fr->packet_count;
+	begin_events(batch, f);
 	if (meta->origin == ATR_ORIGIN_PORT) {
 		meta->events = fr->packet_count;
 		shard->node->book.events.received += fr->packet_count;

@@ -53,8 +53,13 @@ static struct rte_mbuf *pop(struct atr_shard *shard, struct atr_queue *queue)
 
 static void from_deferred(struct atr_shard *shard, struct atr_batch *batch)
 {
-	while (atr_queue_count(&shard->deferred) > 0 && batch->count < ATR_BATCH_FRAMES)
-		add(batch, pop(shard, &shard->deferred), ATR_ORIGIN_HOLD, ATR_OK);
+	while (atr_queue_count(&shard->deferred) > 0 && batch->count < ATR_BATCH_FRAMES) {
+		struct rte_mbuf *mbuf = pop(shard, &shard->deferred);
+		/* Whoever was before the frames of its source in `reserving` stays so. */
+		bool reserved = atr_meta(mbuf)->origin == ATR_ORIGIN_RESERVE;
+
+		add(batch, mbuf, reserved ? ATR_ORIGIN_RESERVE : ATR_ORIGIN_HOLD, ATR_OK);
+	}
 }
 
 /* What the source of a frame in `reserving` waits with; NULL if the plan no longer has it (the
@@ -102,7 +107,8 @@ static void from_handover(struct atr_shard *shard, struct atr_batch *batch)
 
 		if (from == shard->id)
 			continue;
-		n = atr_receive_epoch(shard->bridge->handover[from][shard->id], msg, room,
+		/* What is of a newer cut waits for the next turn, which begins with that cut. */
+		n = atr_receive_until(shard->bridge->handover[from][shard->id], msg, room,
 				      (uint16_t)shard->node->epoch);
 		for (unsigned int k = 0; k < n; k++) {
 			struct rte_mbuf *mbuf = msg[k].ptr;
