@@ -378,6 +378,7 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "envelope_cycles", s->envelope_cycles);
 	rte_tel_data_add_dict_u64(d, "replies", s->replies);
 	rte_tel_data_add_dict_u64(d, "replies_dropped", s->replies_dropped);
+	rte_tel_data_add_dict_u64(d, "sends_dropped", s->sends_dropped);
 	rte_tel_data_add_dict_u64(d, "replies_withheld", s->replies_withheld);
 	rte_tel_data_add_dict_u64(d, "identities",
 				  c->identity ? atr_identity_count(c->identity) : 0);

@@ -88,25 +88,36 @@ void atr_control_down(struct atr_control *control, uint32_t shard, uint16_t kind
 		rte_pause();
 }
 
+void atr_control_send(struct atr_control *control, uint32_t shard, uint32_t port,
+		      struct rte_mbuf *mbuf)
+{
+	if (atr_send(control->bridge->down[shard], ATR_MSG_SEND, (uint16_t)control->node->epoch,
+		     port, mbuf))
+		return;
+	control->stats.sends_dropped++;
+	rte_pktmbuf_free(mbuf);
+}
+
 void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint8_t reason,
 			bool count)
 {
 	const struct atr_meta *meta = atr_meta(mbuf);
+	const uint8_t *first = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, meta->offset);
 	struct atr_quarantine_item item = {
 		.mbuf = mbuf,
 		.time_ns = meta->rx_ns,
 		.generation = (*control->program_slot)->generation,
 		.offset = meta->offset,
 		.length = meta->length,
-		.events = 1,
+		.events = meta->events,
 		.reason = reason,
 		.shard = (uint8_t)control->bridge->shards,
-		.is_envelope = 1,
+		.is_envelope = *first == ATR_FIRST_BYTE_ENVELOPE,
 	};
 
 	if (count) {
 		control->node->book.datagrams.refused[reason]++;
-		control->node->book.events.refused[reason]++;
+		control->node->book.events.refused[reason] += meta->events;
 	}
 	if (!atr_quarantine_put(control->quarantine, control->bridge->shards, &item))
 		rte_pktmbuf_free(mbuf);

@@ -27,7 +27,8 @@ struct atr_control_stats {
 	uint64_t roots_verified, roots_refused;
 	uint64_t envelopes;                      /* judged */
 	uint64_t verify_cycles, envelope_cycles; /* TSC, of the two above */
-	uint64_t replies, replies_dropped;
+	uint64_t replies, replies_dropped; /* dropped: no mbuf */
+	uint64_t sends_dropped;		   /* packets that found the ring to their shard full */
 	uint64_t replies_withheld; /* not smaller than the request, or sender no host */
 	uint64_t reservations, reserve_failures;
 	uint64_t arp_sent, link_answered;
@@ -141,7 +142,12 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 void atr_control_down(struct atr_control *control, uint32_t shard, uint16_t kind, uint32_t arg,
 		      void *ptr);
 
-/* Counts and quarantines an envelope refused by the control lcore; consumes the mbuf. */
+/* Gives a packet to a shard to be transmitted on a port; drops it (counted) if the ring is full. */
+void atr_control_send(struct atr_control *control, uint32_t shard, uint32_t port,
+		      struct rte_mbuf *mbuf);
+
+/* Quarantines a datagram refused by the control lcore, and counts it and its events if count is
+ * true; consumes the mbuf. */
 void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint8_t reason,
 			bool count);
 

@@ -53,9 +53,7 @@ static void drain_handover(struct atr_control *control, struct rte_ring *ring)
 
 			node->book.datagrams.handover_in++;
 			node->book.events.handover_in += events;
-			node->book.datagrams.refused[ATR_REASON_SHUTDOWN]++;
-			node->book.events.refused[ATR_REASON_SHUTDOWN] += events;
-			rte_pktmbuf_free(msg[i].ptr);
+			atr_control_refuse(control, msg[i].ptr, ATR_REASON_SHUTDOWN, true);
 		}
 	}
 }

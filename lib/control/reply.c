@@ -85,5 +85,5 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 	atr_net_udp_headers(m, iface, &flow, (uint16_t)length,
 			    rte_raw_cksum(payload, (size_t)length));
 	control->stats.replies++;
-	atr_control_down(control, shard, ATR_MSG_SEND, meta->port_id, m);
+	atr_control_send(control, shard, meta->port_id, m);
 }
