@@ -12,12 +12,13 @@
 
 #include <rte_hash_crc.h>
 
-#define STATE_MAGIC	 0x53525441u /* "ATRS" */
-#define STATE_FILE	 "state.atr"
-#define STATE_TEMPORARY	 "state.atr.new"
-#define STATE_IDS	 65536 /* sources */
-#define STATE_BYTES_MAX	 (64u << 20)
+#define STATE_MAGIC       0x53525441u /* "ATRS" */
+#define STATE_FILE        "state.atr"
+#define STATE_TEMPORARY   "state.atr.new"
+#define STATE_IDS         65536 /* sources */
+#define STATE_BYTES_MAX   (64u << 20)
 #define STATE_PENDING_MAX 64
+#define STATE_COUNT_SHIFT 32 /* in the epoch's value: above it, records of the rewritten part */
 
 struct atr_state {
 	int dir_fd;
@@ -48,19 +49,14 @@ static bool apply(struct atr_state *state, const struct atr_state_record *r)
 	if (r->magic != STATE_MAGIC || r->crc != crc(r))
 		return false;
 	switch (r->kind) {
-	case ATR_STATE_EPOCH:
-		state->epoch = (uint32_t)r->value;
-		return true;
-	case ATR_STATE_UUID:
-		state->uuid = r->value;
-		return true;
+	case ATR_STATE_EPOCH: state->epoch = (uint32_t)r->value; return true;
+	case ATR_STATE_UUID: state->uuid = r->value; return true;
 	case ATR_STATE_SOURCE:
 		if (r->id >= STATE_IDS)
 			return false;
 		state->source[r->id] = r->value;
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -68,7 +64,7 @@ static int load(struct atr_state *state, const char *directory, char *error, siz
 {
 	struct atr_state_record r;
 	struct stat st;
-	off_t at = 0;
+	off_t at = 0, whole = sizeof(r);
 	int fd = openat(state->dir_fd, STATE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0 && errno == ENOENT)
@@ -80,12 +76,17 @@ static int load(struct atr_state *state, const char *directory, char *error, siz
 			close(fd);
 		return -EIO;
 	}
-	for (; at + (off_t)sizeof(r) <= st.st_size; at += (off_t)sizeof(r)) {
-		if (pread(fd, &r, sizeof(r), at) == (ssize_t)sizeof(r) && apply(state, &r))
+	for (; at < whole || at + (off_t)sizeof(r) <= st.st_size; at += (off_t)sizeof(r)) {
+		bool good = pread(fd, &r, sizeof(r), at) == (ssize_t)sizeof(r) && apply(state, &r);
+
+		/* What the last start rewrote was whole before it got its name. */
+		if (at == 0 && good && r.kind == ATR_STATE_EPOCH)
+			whole = (off_t)((r.value >> STATE_COUNT_SHIFT) * sizeof(r));
+		if (good && (at > 0 || r.kind == ATR_STATE_EPOCH))
 			continue;
-		/* One sync writes at most STATE_PENDING_MAX records; a crash may tear any of the last
-		 * ones, and nobody was promised what those held. */
-		if (at + STATE_PENDING_MAX * (off_t)sizeof(r) >= st.st_size)
+		/* One sync writes at most STATE_PENDING_MAX records; a crash may tear any of the
+		 * last ones, and nobody was promised what those held. */
+		if (at >= whole && at + STATE_PENDING_MAX * (off_t)sizeof(r) >= st.st_size)
 			continue;
 		snprintf(error, size,
 			 "state %s/%s: record at byte %lld is damaged; restore the file from a "
@@ -120,6 +121,7 @@ static int write_all(int fd, const void *data, size_t length, off_t at)
 static int rewrite(struct atr_state *state)
 {
 	struct atr_state_record r;
+	uint64_t count = 2; /* epoch and time */
 	off_t at = 0;
 	int rc;
 
@@ -127,7 +129,9 @@ static int rewrite(struct atr_state *state)
 			   O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (state->fd < 0)
 		return -errno;
-	r = make(ATR_STATE_EPOCH, 0, state->epoch);
+	for (uint32_t id = 0; id < STATE_IDS; id++)
+		count += state->source[id] != 0;
+	r = make(ATR_STATE_EPOCH, 0, state->epoch | count << STATE_COUNT_SHIFT);
 	rc = write_all(state->fd, &r, sizeof(r), at);
 	at += (off_t)sizeof(r);
 	r = make(ATR_STATE_UUID, 0, state->uuid);
