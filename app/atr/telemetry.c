@@ -28,6 +28,21 @@ static uint64_t offset_of(const char *params)
 	return params ? strtoull(params, NULL, 10) : 0;
 }
 
+/* A dictionary for the next entry of a list: 1; 0 if the page is full (`next` is added then). */
+static int next_entry(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
+		      struct rte_tel_data **entry)
+{
+	if ((*shown)++ == PAGE) {
+		rte_tel_data_add_dict_u64(list, "next", at);
+		return 0;
+	}
+	*entry = rte_tel_data_alloc();
+	if (!*entry)
+		return -ENOMEM;
+	rte_tel_data_start_dict(*entry);
+	return 1;
+}
+
 static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	const struct appliance *a = appliance;
@@ -151,14 +166,9 @@ static int reasons(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!r.datagrams.refused[at] && !r.events.refused[at])
 			continue;
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
-		rte_tel_data_start_dict(one);
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		rte_tel_data_add_dict_string(one, "gate",
 					     atr_gate_name(atr_reason_gate((uint8_t)at)));
 		rte_tel_data_add_dict_u64(one, "datagrams", r.datagrams.refused[at]);
@@ -243,6 +253,7 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 	const struct atr_plan *plan = appliance->plan;
 	uint64_t at = offset_of(params), pairs;
 	unsigned int shown = 0;
+	int rc;
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
@@ -255,13 +266,9 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!feed->present)
 			continue;
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		feed_entry(one, feed, shard);
 		snprintf(key, sizeof(key), "%u/%u", feed->id, shard->id);
 		rte_tel_data_add_dict_container(d, key, one, 0);
@@ -274,6 +281,7 @@ static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
 	const struct atr_plan *plan = appliance->plan;
 	uint64_t at = offset_of(params);
 	unsigned int shown = 0;
+	int rc;
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
@@ -284,14 +292,9 @@ static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!plan->sources[at].present)
 			continue;
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
-		rte_tel_data_start_dict(one);
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		rte_tel_data_add_dict_string(one, "name", plan->sources[at].name);
 		rte_tel_data_add_dict_u64(one, "shard", at % appliance->shard_count);
 		rte_tel_data_add_dict_u64(one, "floor", atr_window_floor(state->window));
@@ -326,6 +329,7 @@ static int shards(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	uint64_t at = offset_of(params);
 	unsigned int shown = 0;
+	int rc;
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
@@ -335,14 +339,9 @@ static int shards(const char *cmd, const char *params, struct rte_tel_data *d)
 		struct rte_tel_data *one;
 		char key[16];
 
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
-		rte_tel_data_start_dict(one);
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		rte_tel_data_add_dict_u64(one, "rx_packets", s->rx.packets);
 		rte_tel_data_add_dict_u64(one, "rx_bytes", s->rx.bytes);
 		rte_tel_data_add_dict_u64(one, "handed_over", s->rx.handed_over);

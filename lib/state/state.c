@@ -21,6 +21,7 @@
 #define STATE_PENDING_MAX   64
 #define STATE_COMPACT       (16u << 20) /* a longer file is rewritten: one record a key */
 #define STATE_COMPACT_RETRY (1u << 20)
+#define STATE_COUNT_SHIFT   32 /* in the epoch's value: above it, records of the rewritten part */
 
 struct atr_state {
 	int dir_fd;
@@ -68,7 +69,7 @@ static int load(struct atr_state *state, const char *directory, char *error, siz
 {
 	struct atr_state_record r;
 	struct stat st;
-	off_t at = 0;
+	off_t at = 0, whole = sizeof(r);
 	int fd = openat(state->dir_fd, STATE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0 && errno == ENOENT)
@@ -80,12 +81,17 @@ static int load(struct atr_state *state, const char *directory, char *error, siz
 			close(fd);
 		return -EIO;
 	}
-	for (; at + (off_t)sizeof(r) <= st.st_size; at += (off_t)sizeof(r)) {
-		if (pread(fd, &r, sizeof(r), at) == (ssize_t)sizeof(r) && apply(state, &r))
+	for (; at < whole || at + (off_t)sizeof(r) <= st.st_size; at += (off_t)sizeof(r)) {
+		bool good = pread(fd, &r, sizeof(r), at) == (ssize_t)sizeof(r) && apply(state, &r);
+
+		/* What the last start rewrote was whole before it got its name. */
+		if (at == 0 && good && r.kind == ATR_STATE_EPOCH)
+			whole = (off_t)((r.value >> STATE_COUNT_SHIFT) * sizeof(r));
+		if (good && (at > 0 || r.kind == ATR_STATE_EPOCH))
 			continue;
 		/* One sync writes at most STATE_PENDING_MAX records; a crash may tear any of the
 		 * last ones, and nobody was promised what those held. */
-		if (at + STATE_PENDING_MAX * (off_t)sizeof(r) >= st.st_size)
+		if (at >= whole && at + STATE_PENDING_MAX * (off_t)sizeof(r) >= st.st_size)
 			continue;
 		snprintf(error, size,
 			 "state %s/%s: record at byte %lld is damaged; restore the file from a "
@@ -120,10 +126,13 @@ static int write_all(int fd, const void *data, size_t length, off_t at)
 static int write_compact(const struct atr_state *state, int fd, off_t *length)
 {
 	struct atr_state_record r;
+	uint64_t count = 2; /* epoch and time */
 	off_t at = 0;
 	int rc;
 
-	r = make(ATR_STATE_EPOCH, 0, state->epoch);
+	for (uint32_t id = 0; id < STATE_IDS; id++)
+		count += state->source[id] != 0;
+	r = make(ATR_STATE_EPOCH, 0, state->epoch | count << STATE_COUNT_SHIFT);
 	rc = write_all(fd, &r, sizeof(r), at);
 	at += (off_t)sizeof(r);
 	r = make(ATR_STATE_UUID, 0, state->uuid);

@@ -3,9 +3,11 @@
  * for each source the high-water below which a restart refuses instead of applying twice.
  *
  * One file of 32-byte records, each with a CRC32C, in a directory locked by the process. The last
- * valid record of a key rules; damage among the last 64 records (one sync, torn by a crash) is
- * skipped; damage anywhere else stops the start. It is rewritten (temporary file, fsync, rename,
- * fsync of the directory) at each start, and when it has grown to 16 MiB.
+ * valid record of a key rules. The file is rewritten at each start and when it
+ * has grown to 16 MiB (temporary file, fsync, rename,
+ * fsync of the directory), the epoch first, which says how many records the rewritten part has;
+ * damage there stops the next start. Behind it come the records of syncs: damage among the last 64
+ * records of the file (one sync, torn by a crash) is skipped, any other stops the start.
  *
  * Layer 1: DPDK's CRC. Control lcore only; functions that write wait for the disk.
  */
@@ -16,7 +18,8 @@
 #include <stdint.h>
 
 enum atr_state_kind {
-	ATR_STATE_EPOCH = 1,  /* id 0; value: starts so far */
+	ATR_STATE_EPOCH = 1,  /* id 0; value: starts so far; in the file, in its upper half, records
+			       * of  the rewritten part */
 	ATR_STATE_SOURCE = 2, /* id: source; value: first sequence that a restart may accept */
 	ATR_STATE_UUID = 3    /* id 0; value: UUIDv7 milliseconds that a restart must lie above */
 };
