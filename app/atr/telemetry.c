@@ -15,9 +15,13 @@
 
 #include "appliance.h"
 
-#define PAGE 64 /* entries of a list in one answer */
+#define PAGE 32 /* entries of a list in one answer: DPDK cuts it off at 16 KiB */
 
+/* Every client has a thread of DPDK's. They take turns, and none is left inside the appliance when
+ * it is taken apart. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct appliance *appliance;
+static bool ended; /* set before the pointer is taken away, so that nobody queues up any more */
 
 static uint64_t offset_of(const char *params)
 {
@@ -37,8 +41,7 @@ static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_string(d, "state", phases[a->phase]);
 	rte_tel_data_add_dict_string(d, "durability", "none");
 	rte_tel_data_add_dict_u64(d, "epoch", atr_state_epoch(a->state));
-	rte_tel_data_add_dict_u64(d, "uptime_s",
-				  (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());
+	rte_tel_data_add_dict_u64(d, "uptime_s", (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());
 	rte_tel_data_add_dict_string(d, "plan", a->plan ? a->plan->name : "none");
 	if (a->plan) {
 		rte_tel_data_add_dict_u64(d, "plan_version", a->plan->version);
@@ -186,9 +189,8 @@ static int stages(const char *cmd, const char *params, struct rte_tel_data *d)
 		rte_tel_data_add_dict_u64(one, "calls", sum.calls);
 		rte_tel_data_add_dict_u64(one, "items", sum.items);
 		rte_tel_data_add_dict_u64(one, "cycles", sum.cycles);
-		rte_tel_data_add_dict_u64(one, "ns",
-					  (uint64_t)((double)sum.cycles * 1e9 /
-						     (double)rte_get_tsc_hz()));
+		rte_tel_data_add_dict_u64(
+			one, "ns", (uint64_t)((double)sum.cycles * 1e9 / (double)rte_get_tsc_hz()));
 		rte_tel_data_add_dict_container(d, atr_stages[i].name, one, 0);
 	}
 	return 0;
@@ -388,29 +390,50 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
+static const struct {
+	const char *command;
+	telemetry_cb call;
+	const char *help;
+} commands[] = {
+	{"/atr/status", status, "What runs: plan, shards, durability. No parameters."},
+	{"/atr/ledger", ledger, "Both ledgers at one instant, and the ports' losses."},
+	{"/atr/reasons", reasons, "Refusals by reason. Parameter: offset."},
+	{"/atr/path", path, "The stage table: the path of a packet. No parameters."},
+	{"/atr/stages", stages, "Calls, items and cycles by stage. No parameters."},
+	{"/atr/feeds", feeds, "Feeds of every shard. Parameter: offset."},
+	{"/atr/sources", sources, "Sequence windows of sources. Parameter: offset."},
+	{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
+	{"/atr/control", control, "The control lcore's work. No parameters."},
+	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
+};
+
+static int dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	int rc = -ESHUTDOWN;
+
+	pthread_mutex_lock(&turn);
+	for (unsigned int i = 0;
+	     !__atomic_load_n(&ended, __ATOMIC_ACQUIRE) && i < RTE_DIM(commands); i++)
+		if (strcmp(cmd, commands[i].command) == 0)
+			rc = commands[i].call(cmd, params, d);
+	pthread_mutex_unlock(&turn);
+	return rc;
+}
+
 int telemetry_register(struct appliance *a)
 {
-	static const struct {
-		const char *command;
-		telemetry_cb call;
-		const char *help;
-	} commands[] = {
-		{"/atr/status", status, "What runs: plan, shards, durability. No parameters."},
-		{"/atr/ledger", ledger, "Both ledgers at one instant, and the ports' losses."},
-		{"/atr/reasons", reasons, "Refusals by reason. Parameter: offset."},
-		{"/atr/path", path, "The stage table: the path of a packet. No parameters."},
-		{"/atr/stages", stages, "Calls, items and cycles by stage. No parameters."},
-		{"/atr/feeds", feeds, "Feeds of every shard. Parameter: offset."},
-		{"/atr/sources", sources, "Sequence windows of sources. Parameter: offset."},
-		{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
-		{"/atr/control", control, "The control lcore's work. No parameters."},
-		{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
-	};
 	int rc = 0;
 
 	appliance = a;
 	for (unsigned int i = 0; i < RTE_DIM(commands) && rc == 0; i++)
-		rc = rte_telemetry_register_cmd(commands[i].command, commands[i].call,
-						commands[i].help);
+		rc = rte_telemetry_register_cmd(commands[i].command, dispatch, commands[i].help);
 	return rc;
+}
+
+void telemetry_end(void)
+{
+	__atomic_store_n(&ended, true, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&turn);
+	appliance = NULL;
+	pthread_mutex_unlock(&turn);
 }

@@ -13,7 +13,10 @@ static struct rte_ring *ring(const char *kind, uint8_t from, uint8_t to, unsigne
 {
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "atr_%s_%u_%u", kind, from, to);
+	if ((size_t)snprintf(name, sizeof(name), "atr_%s_%u_%u", kind, from, to) >= sizeof(name)) {
+		rte_errno = ENAMETOOLONG;
+		return NULL;
+	}
 	return rte_ring_create_elem(name, sizeof(struct atr_msg), count, socket,
 				    RING_F_SP_ENQ | RING_F_SC_DEQ);
 }

@@ -10,9 +10,9 @@
 #include <rte_malloc.h>
 #include <rte_rcu_qsbr.h>
 
-#define VERIFY_PER_TURN	  8 /* of each kind and shard, so that no shard waits for another */
+#define VERIFY_PER_TURN   8 /* of each kind and shard, so that no shard waits for another */
 #define ENVELOPE_PER_TURN 8
-#define LINK_PER_TURN	  8
+#define LINK_PER_TURN     8
 #define CLOCK_PER_SECOND  100
 
 struct atr_control *atr_control_create(const struct atr_control_config *config, char *error,
@@ -112,7 +112,6 @@ void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint
 		rte_pktmbuf_free(mbuf);
 }
 
-/* Drops what a stopped shard will never take. */
 static unsigned int verify_ring(struct atr_control *control, unsigned int shard)
 {
 	struct atr_msg msg[VERIFY_PER_TURN];
@@ -161,26 +160,17 @@ static void keep_time(struct atr_control *control, uint64_t tsc)
 {
 	const struct atr_plan *plan = (*control->program_slot)->plan;
 	struct timespec now;
-	uint64_t now_ms;
+	uint64_t now_ms, oldest_ms;
 
 	control->clock_tsc = tsc + rte_get_tsc_hz() / CLOCK_PER_SECOND;
 	clock_gettime(CLOCK_REALTIME, &now);
 	atr_clock_set(control->clock, rte_rdtsc(), rte_get_tsc_hz(), &now);
 	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	if (control->identity && plan && now_ms > plan->uuid_past_ms)
-		atr_identity_expire(control->identity, now_ms - plan->uuid_past_ms);
-}
-
-static void retry_reserve(struct atr_control *control, uint64_t tsc)
-{
-	struct atr_reserve *again[RTE_DIM(control->unsaved)];
-	unsigned int n = control->unsaved_count;
-
-	if (n == 0 || tsc < control->retry_tsc)
+	if (!control->identity || !plan || now_ms <= plan->uuid_past_ms)
 		return;
-	memcpy(again, control->unsaved, n * sizeof(again[0]));
-	control->unsaved_count = 0;
-	atr_control_reserve(control, again, n);
+	oldest_ms = now_ms - plan->uuid_past_ms;
+	control->uuid_forgotten_ms = RTE_MAX(control->uuid_forgotten_ms, oldest_ms);
+	atr_identity_expire(control->identity, oldest_ms);
 }
 
 unsigned int atr_control_run(struct atr_control *control)
@@ -197,7 +187,7 @@ unsigned int atr_control_run(struct atr_control *control)
 		done += link_ring(control, s);
 	}
 	done += atr_control_resolve(control);
-	retry_reserve(control, tsc);
+	atr_control_reserve_again(control);
 	control->stats.turns++;
 	control->stats.idle_turns += done == 0;
 	return done;

@@ -53,7 +53,8 @@ unsigned int atr_control_resolve(struct atr_control *control)
 		int port = port_index(control, port_id);
 		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(control->payloads);
 
-		if (port < 0 || !mbuf || atr_net_arp_request(mbuf, &control->ifaces[port], ip) < 0) {
+		if (port < 0 || !mbuf ||
+		    atr_net_arp_request(mbuf, &control->ifaces[port], ip) < 0) {
 			rte_pktmbuf_free(mbuf);
 			return sent;
 		}

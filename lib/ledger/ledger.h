@@ -11,7 +11,8 @@
  * A reading of several nodes is exact because it is a consistent cut (Chandy and Lamport, with
  * Lai and Yang's colouring in place of markers): a reader raises the epoch, each node copies its
  * book when it sees the new epoch between two batches, every item on a ring carries its sender's
- * epoch, and a node that meets an item of a newer epoch copies its book before it takes the item.
+ * epoch, and a node that meets an item of a newer epoch copies its book before it takes the item,
+ * or, in the middle of a batch, leaves the item on its ring until the batch is done.
  *
  * Layer 1: lib/reason, DPDK atomics. book functions are hot path.
  */
