@@ -155,7 +155,7 @@ static int run(struct pub *pub, int argc, char **argv)
 		 0, 0},
 		{"--key", "FILE", "its key file", OPTION_STRING, &pub->ring.key, 0, 0},
 		{"--key-dir", "DIR",
-		 "sign each line with DIR/<its source>.key; frames and envelopes have different keys",
+		 "sign each line with DIR/<its source>.key; frames and envelopes differ in keys",
 		 OPTION_STRING,
 		 &pub->ring.directory, 0, 0},
 		{"--key-id", "N", "claim this key id; the key is not looked up in the plan",
