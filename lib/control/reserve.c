@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+
 #include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -9,8 +11,8 @@
 
 static uint64_t above(uint64_t sequence)
 {
-	return sequence > UINT64_MAX - ATR_RESERVE_AHEAD ? UINT64_MAX :
-							   sequence + ATR_RESERVE_AHEAD;
+	return sequence > UINT64_MAX - ATR_RESERVE_AHEAD ? UINT64_MAX
+							 : sequence + ATR_RESERVE_AHEAD;
 }
 
 static void keep(struct atr_control *control, struct atr_reserve *reserve)
@@ -18,6 +20,17 @@ static void keep(struct atr_control *control, struct atr_reserve *reserve)
 	if (control->unsaved_count < RTE_DIM(control->unsaved))
 		control->unsaved[control->unsaved_count++] = reserve;
 	control->retry_tsc = rte_rdtsc() + RETRY_S * rte_get_tsc_hz();
+}
+
+/* Room for it is made by the sync of what failed syncs have left behind. */
+static int put(struct atr_control *control, uint32_t source, uint64_t value)
+{
+	int rc = atr_state_put(control->state, ATR_STATE_SOURCE, source, value);
+
+	if (rc != -ENOSPC)
+		return rc;
+	rc = atr_state_sync(control->state);
+	return rc < 0 ? rc : atr_state_put(control->state, ATR_STATE_SOURCE, source, value);
 }
 
 void atr_control_reserve(struct atr_control *control, struct atr_reserve *const *reserve,
@@ -28,9 +41,11 @@ void atr_control_reserve(struct atr_control *control, struct atr_reserve *const 
 
 	for (unsigned int i = 0; i < count; i++) {
 		value[i] = above(reserve[i]->wanted);
-		atr_state_put(control->state, ATR_STATE_SOURCE, reserve[i]->source, value[i]);
+		if (rc == 0)
+			rc = put(control, reserve[i]->source, value[i]);
 	}
-	rc = atr_state_sync(control->state);
+	if (rc == 0)
+		rc = atr_state_sync(control->state);
 	if (rc < 0) {
 		if (control->stats.reserve_failures++ == 0)
 			rte_log(RTE_LOG_ERR, RTE_LOGTYPE_USER1,
