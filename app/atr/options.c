@@ -226,7 +226,7 @@ static int option(struct options *o, int c, const char *v)
 			      &o->quarantine_bytes);
 	case OPT_QUARANTINE_FILES: return small("quarantine-files", v, 1, 1000, &o->quarantine_files);
 	case OPT_QUARANTINE_RATE:
-		return number("quarantine-rate", v, 0, 10000000, &o->quarantine_rate);
+		return number("quarantine-rate", v, 1, 10000000, &o->quarantine_rate);
 	case OPT_FLUSH: return small("flush-us", v, 0, FLUSH_US_MAX, &o->flush_us);
 	case OPT_MTU: return small("mtu", v, MTU_MIN, MTU_MAX, &o->mtu);
 	case OPT_HOLD: return small("hold", v, 64, HOLD_MAX, &o->hold);
