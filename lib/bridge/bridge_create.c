@@ -12,7 +12,7 @@ static struct rte_ring *ring(const char *kind, unsigned int from, unsigned int t
 {
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "atr_%s_%u_%u", kind, from, to);
+	snprintf(name, sizeof(name), "atr_%s_%hhu_%hhu", kind, (uint8_t)from, (uint8_t)to);
 	return rte_ring_create_elem(name, sizeof(struct atr_msg), count, socket,
 				    RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
