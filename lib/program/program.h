@@ -83,6 +83,7 @@ struct atr_program {
 	struct atr_groups groups;
 	struct atr_source_state *source; /* plan->source_slots */
 	struct atr_limit **topic_limit;  /* [shard * topic_slots + topic]; NULL: unlimited */
+	size_t topic_limits;             /* entries of it */
 	struct atr_feed_routes *routes;  /* plan->feed_slots */
 };
 

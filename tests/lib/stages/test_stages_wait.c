@@ -8,7 +8,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <rte_malloc.h>
+#include <signal.h>
 #include <sodium.h>
+#include <sys/resource.h>
 
 #include "rig.h"
 
@@ -282,6 +285,49 @@ static void envelopes(void **state)
 	rig_stop(rig);
 }
 
+/* Bug: a high-water for which the state had no room left, after failed syncs, was taken for
+ * durable once the disk had room again. */
+static void no_reservation_without_the_disk(void **state)
+{
+	struct rig *rig = rig_start(&usual);
+	struct atr_reserve first = {.source = 500, .wanted = 10},
+			   second = {.source = 501, .wanted = 20};
+	struct atr_reserve *r[2] = {&first, &second};
+	struct rlimit limit;
+	rlim_t before;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	before = limit.rlim_cur;
+	limit.rlim_cur = 1;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	for (unsigned int i = 0; i < 70; i++)
+		atr_control_reserve(rig->control, &r[0], 1);
+	assert_int_equal(first.reserved, 0);
+	limit.rlim_cur = before;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	atr_control_reserve(rig->control, &r[1], 1);
+	assert_true(second.reserved == 20 + ATR_RESERVE_AHEAD);
+	assert_true(atr_state_get(rig->state, ATR_STATE_SOURCE, 501) == second.reserved);
+	rig->control->unsaved_count = 0; /* these two end with this function */
+	rig_stop(rig);
+}
+
+/* Bug: the token buckets of topics were never freed. */
+static void programs_give_their_memory_back(void **state)
+{
+	struct rte_malloc_socket_stats before, after;
+	struct rig *rig;
+
+	(void)state;
+	rte_malloc_get_socket_stats(0, &before);
+	rig = rig_start(&usual);
+	rig_stop(rig);
+	rte_malloc_get_socket_stats(0, &after);
+	assert_int_equal(after.alloc_count, before.alloc_count);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +339,8 @@ int main(void)
 		cmocka_unit_test(shutdown_with_everything_waiting),
 		cmocka_unit_test(copies_in_one_batch),
 		cmocka_unit_test(envelopes),
+		cmocka_unit_test(no_reservation_without_the_disk),
+		cmocka_unit_test(programs_give_their_memory_back),
 	};
 
 	return cmocka_run_group_tests(tests, rig_boot, rig_end);
