@@ -106,7 +106,7 @@ static int one_port(struct appliance *a, uint16_t port_id, char *error, size_t s
 		return -EINVAL;
 	}
 	if (a->iface_count == ATR_PORTS_MAX) {
-		snprintf(error, size, "more than %u ports; keep EAL from some (-a, -b)",
+		snprintf(error, size, "more than %d ports; keep EAL from some (-a, -b)",
 			 ATR_PORTS_MAX);
 		return -EINVAL;
 	}

@@ -149,6 +149,6 @@ void memory_print(const struct appliance *a)
 	       "authenticate", mib((double)a->shard_count * (double)atr_auth_footprint(&auth)),
 	       auth.trees, auth.nodes_per_tree, auth.pending_roots, auth.hold_frames);
 	printf("  %-12s %8.1f MiB  sum of the sources' windows\n", "dedup", mib(window_bytes(a)));
-	printf("  %-12s %8.1f MiB  shards x batch of %u frames\n", "batch",
+	printf("  %-12s %8.1f MiB  shards x batch of %d frames\n", "batch",
 	       mib((double)a->shard_count * (double)sizeof(struct atr_batch)), ATR_BATCH_FRAMES);
 }
