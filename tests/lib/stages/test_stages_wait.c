@@ -310,7 +310,7 @@ static void no_reservation_without_the_disk(void **state)
 	atr_control_reserve(rig->control, &r[1], 1);
 	assert_true(second.reserved == 20 + ATR_RESERVE_AHEAD);
 	assert_true(atr_state_get(rig->state, ATR_STATE_SOURCE, 501) == second.reserved);
-	rig->control->unsaved_count = 0; /* these two end with this function */
+	rig->control->unsaved = NULL; /* these two end with this function */
 	rig_stop(rig);
 }
 
