@@ -27,8 +27,8 @@ struct atr_control_stats {
 	uint64_t roots_verified, roots_refused;
 	uint64_t envelopes;                      /* judged */
 	uint64_t verify_cycles, envelope_cycles; /* TSC, of the two above */
-	uint64_t replies, replies_dropped; /* dropped: no mbuf */
-	uint64_t sends_dropped;		   /* packets that found the ring to their shard full */
+	uint64_t replies, replies_dropped;       /* dropped: no mbuf */
+	uint64_t sends_dropped;    /* packets that found the ring to their shard full */
 	uint64_t replies_withheld; /* not smaller than the request, or sender no host */
 	uint64_t reservations, reserve_failures;
 	uint64_t arp_sent, link_answered;

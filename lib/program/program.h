@@ -50,7 +50,7 @@ struct atr_reserve {
 	uint64_t reserved; /* sequences below may be admitted. Writer: control lcore, after the
 			      sync; reader: the owning shard */
 	uint32_t source;
-	struct atr_reserve *unsaved_next; /* control lcore: list of those to be tried again */
+	struct atr_reserve *unsaved_next;    /* control lcore: list of those to be tried again */
 	uint64_t wanted __rte_cache_aligned; /* writer: the owning shard before it asks; reader:
 						the control lcore when it answers */
 	uint8_t asked;                       /* owning shard: a question is under way */

@@ -157,8 +157,8 @@ def udp_socket(ip, port, group=None):
 
 
 def drain(one, subscriber, quiet=0.3):
-    """Gives a subscriber everything that a socket receives until it is quiet for so long, which must
-    be shorter than the second between two heartbeats."""
+    """Gives a subscriber everything that a socket receives until it is quiet for so long, which
+    must be shorter than the second between two heartbeats."""
     assert quiet < 0.9
     while select.select([one], [], [], quiet)[0]:
         subscriber.packet(one.recv(65536))

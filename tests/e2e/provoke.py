@@ -66,7 +66,7 @@ class Traffic:
 class Refused(list):
     """Datagrams that must all be refused. first: datagrams to send before, which are admitted.
     packets: they are whole packets already. some: at least one is refused, others are admitted.
-    pcap: net_af_packet cannot receive them: too long, or fragments, which the kernel reassembles."""
+    pcap: net_af_packet cannot receive them: too long, or fragments, which the kernel joins."""
 
     def __init__(self, *datagrams, first=(), packets=False, some=False, pcap=False):
         super().__init__(datagrams)
