@@ -16,6 +16,8 @@
 
 #include "memory.h"
 
+#define LEDGER_TIMEOUT_US 2000000
+
 static int plan_load(struct appliance *a, char *error, size_t size)
 {
 	char reason[400];
@@ -104,7 +106,7 @@ static int one_port(struct appliance *a, uint16_t port_id, char *error, size_t s
 		return -EINVAL;
 	}
 	if (a->iface_count == ATR_PORTS_MAX) {
-		snprintf(error, size, "more than %u ports; keep EAL from some (-a, -b)",
+		snprintf(error, size, "more than %d ports; keep EAL from some (-a, -b)",
 			 ATR_PORTS_MAX);
 		return -EINVAL;
 	}
@@ -159,11 +161,23 @@ static int neighbours(struct appliance *a, char *error, size_t size)
 	}
 	for (unsigned int n = 0; n < a->options.neighbour_count; n++) {
 		const struct neighbour_option *option = &a->options.neighbour[n];
+		bool on_link = false;
 
-		for (unsigned int i = 0; i < a->iface_count; i++)
-			if (atr_next_hop(&a->iface[i], option->ip) == option->ip)
-				atr_neighbour_add_static(a->neighbours, &a->iface[i], option->ip,
-							 &option->mac);
+		for (unsigned int i = 0; i < a->iface_count; i++) {
+			if (atr_next_hop(&a->iface[i], option->ip) != option->ip)
+				continue;
+			on_link = true;
+			atr_neighbour_add_static(a->neighbours, &a->iface[i], option->ip,
+						 &option->mac);
+		}
+		if (on_link)
+			continue;
+		snprintf(error, size,
+			 "--neigh %u.%u.%u.%u=...: on no port's subnet; only next hops on a link "
+			 "have a MAC: correct it, or the LENGTH of --addr",
+			 option->ip >> 24, option->ip >> 16 & 255, option->ip >> 8 & 255,
+			 option->ip & 255);
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -273,8 +287,7 @@ static int publish(struct appliance *a, const struct atr_plan *plan, uint64_t ge
 		.feed_src_port = (uint16_t)a->options.feed_port,
 		.socket = SOCKET_ID_ANY,
 	};
-	struct atr_program *program =
-		atr_program_create(plan, generation, &machine, error, size);
+	struct atr_program *program = atr_program_create(plan, generation, &machine, error, size);
 	int rc;
 
 	if (!program)
@@ -299,7 +312,6 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 {
 	int rc;
 
-	pthread_mutex_init(&a->reading, NULL);
 	start_clock(a);
 	atr_typecheck_select(rte_vect_get_max_simd_bitwidth());
 	if ((rc = plan_load(a, error, size)) < 0 || (rc = lcores(a, error, size)) < 0 ||
@@ -339,10 +351,5 @@ void appliance_destroy(struct appliance *a)
 
 int appliance_ledger(struct appliance *a, struct atr_ledger_reading *reading)
 {
-	int rc;
-
-	pthread_mutex_lock(&a->reading);
-	rc = atr_ledger_read(&a->ledger, 2000000, reading);
-	pthread_mutex_unlock(&a->reading);
-	return rc;
+	return atr_ledger_read(&a->ledger, LEDGER_TIMEOUT_US, reading);
 }

@@ -49,7 +49,6 @@ struct appliance {
 	struct rte_rcu_qsbr *rcu;
 	struct atr_program *program; /* the slot that RCU protects; writer: control lcore */
 	uint64_t started_ns, started_tsc;
-	pthread_mutex_t reading; /* telemetry threads take turns with the ledger */
 	uint32_t phase __rte_cache_aligned; /* enum run_phase; writer: control lcore; readers: data
 					       lcores, telemetry */
 };
@@ -69,10 +68,14 @@ int appliance_run(struct appliance *a, const volatile int *stop);
 /* Prints the closing totals. False if a ledger does not balance. */
 bool appliance_totals(struct appliance *a);
 
-/* Takes an exact reading of the ledgers; any non-EAL thread. -ETIMEDOUT as atr_ledger_read. */
+/* Takes an exact reading of the ledgers; one non-EAL thread at a time. -ETIMEDOUT as
+ * atr_ledger_read. */
 int appliance_ledger(struct appliance *a, struct atr_ledger_reading *reading);
 
 /* Registers the /atr/ telemetry commands for this appliance (one a process). */
 int telemetry_register(struct appliance *a);
+
+/* Returns when no telemetry thread is inside the appliance any more; later questions fail. */
+void telemetry_end(void);
 
 #endif

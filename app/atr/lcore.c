@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The loops: data lcores run their shards through the stage table, the control lcore serves them. */
+/* The loops: data lcores run their shards through the stage table, the control lcore serves them.
+ */
 #include <errno.h>
 #include <stdio.h>
 
@@ -8,10 +9,10 @@
 
 #include "appliance.h"
 
-#define DRAIN_STEP_US	1000
-#define QUIET_READINGS	3 /* ledgers with nothing in flight, one after the other */
-#define IDLE_TURNS	64
-#define IDLE_SLEEP_US	20
+#define DRAIN_STEP_US  1000
+#define QUIET_READINGS 3 /* ledgers with nothing in flight, one after the other */
+#define IDLE_TURNS     64
+#define IDLE_SLEEP_US  20
 
 static int data_lcore_main(void *arg)
 {

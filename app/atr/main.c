@@ -36,9 +36,14 @@ static bool given(int argc, char **argv, const char *const *names)
  * other processes, and vectors as wide as the CPU has. */
 static int eal_init(int argc, char **argv)
 {
-	static const char *const sharing[] = {"--in-memory", "--no-shconf",    "--proc-type",
-					      "--huge-dir",  "--huge-unlink", "--legacy-mem",
-					      "--single-file-segments", NULL};
+	static const char *const sharing[] = {"--in-memory",
+					      "--no-shconf",
+					      "--proc-type",
+					      "--huge-dir",
+					      "--huge-unlink",
+					      "--legacy-mem",
+					      "--single-file-segments",
+					      NULL};
 	static const char *const simd[] = {"--force-max-simd-bitwidth", NULL};
 	static const char *const no_huge[] = {"--no-huge", NULL};
 	static char in_memory[] = "--in-memory", no_shconf[] = "--no-shconf";
@@ -100,6 +105,7 @@ static int serve(struct appliance *a)
 		fprintf(stderr, "atr: telemetry is not available; atrctl status will not work\n");
 	rc = appliance_run(a, &stop);
 	balanced = appliance_totals(a);
+	telemetry_end();
 	appliance_destroy(a);
 	return rc < 0 || !balanced;
 }
@@ -110,19 +116,22 @@ int main(int argc, char **argv)
 	int eal_args, rc;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* A telemetry client, or a reader of our output, that goes away must not end the appliance.
+	 */
+	signal(SIGPIPE, SIG_IGN);
+	if (atr_sign_init() < 0) {
+		fprintf(stderr, "atr: libsodium cannot be initialised\n");
+		return 1;
+	}
 	if (argc == 1 || options_without_eal(argc, argv)) {
 		static char help[] = "--help";
 		char *help_argv[] = {argv[0], help, NULL};
 
-		rc = argc == 1 ? options_parse(2, help_argv, &appliance.options) :
-				 options_parse(argc, argv, &appliance.options);
+		rc = argc == 1 ? options_parse(2, help_argv, &appliance.options)
+			       : options_parse(argc, argv, &appliance.options);
 		if (rc != 0)
 			return rc > 0 ? 0 : 2;
 		return check(&appliance.options);
-	}
-	if (atr_sign_init() < 0) {
-		fprintf(stderr, "atr: libsodium cannot be initialised\n");
-		return 1;
 	}
 	eal_args = eal_init(argc, argv);
 	if (eal_args < 0) {

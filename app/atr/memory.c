@@ -8,14 +8,15 @@
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 
-#define CACHE		  256 /* mbufs an lcore keeps */
+#define CACHE             256 /* mbufs an lcore keeps */
 #define ETHERNET_OVERHEAD 26  /* header, two VLAN tags, FCS */
-#define MTU_DEFAULT	  1500
-#define OPEN_PACKETS	  (ATR_FEEDS_MAX + 256) /* feed packets under construction, replies */
-#define ROOTS_PER_SOURCE  4			/* one source may use a quarter of the roots */
-#define TREES		  1024
-#define NODES_PER_TREE	  1024
-#define REFUSED_ROOTS	  4096
+#define MTU_DEFAULT       1500
+#define OPEN_PACKETS      (ATR_FEEDS_MAX + 256) /* feed packets under construction, replies */
+#define ROOTS_PER_SOURCE  4                     /* one source may use a quarter of the roots */
+#define TREES             1024
+#define NODES_PER_TREE    1024
+#define REFUSED_ROOTS     4096
+#define META_SIZE         RTE_ALIGN(sizeof(struct atr_meta), RTE_CACHE_LINE_SIZE)
 
 struct atr_auth_params memory_auth(const struct options *options)
 {
@@ -37,8 +38,8 @@ static unsigned int mtu_max(const struct appliance *a)
 
 	if (!a->options.mtu)
 		RTE_ETH_FOREACH_DEV(id)
-			if (rte_eth_dev_get_mtu(id, &port_mtu) == 0)
-				mtu = RTE_MAX(mtu, (unsigned int)port_mtu);
+	if (rte_eth_dev_get_mtu(id, &port_mtu) == 0)
+		mtu = RTE_MAX(mtu, (unsigned int)port_mtu);
 	return RTE_MIN(mtu, 9000u);
 }
 
@@ -52,8 +53,8 @@ static unsigned int data_room(const struct appliance *a)
 static unsigned int rx_mbufs(const struct appliance *a)
 {
 	unsigned int queues = rte_eth_dev_count_avail() * a->shard_count;
-	unsigned int per_shard = a->options.hold + 2 * MEMORY_QUEUE_FRAMES + MEMORY_QUARANTINE_RING +
-				 2 * ATR_ADMITS_MAX + ATR_BATCH_FRAMES;
+	unsigned int per_shard = a->options.hold + 2 * MEMORY_QUEUE_FRAMES +
+				 MEMORY_QUARANTINE_RING + 2 * ATR_ADMITS_MAX + ATR_BATCH_FRAMES;
 
 	return queues * 2 * MEMORY_DESCRIPTORS +
 	       a->shard_count * (per_shard + (a->shard_count - 1) * 1024) +
@@ -68,12 +69,12 @@ static unsigned int tx_mbufs(const struct appliance *a)
 	       (a->lcore_count + 1) * CACHE * 2;
 }
 
-static struct rte_mempool *pool(const char *name, unsigned int count, uint16_t private_size,
-				uint16_t room)
+/* The quarantine writer and the control lcore may be preempted in the middle of giving an mbuf
+ * back: with relaxed tail synchronisation no data lcore waits for them. Every mbuf has room for
+ * struct atr_meta, for on a net_ring port what was sent is received. */
+static struct rte_mempool *pool(const char *name, unsigned int count, uint16_t room)
 {
-	/* The quarantine thread frees mbufs and may be preempted while it does: in the default ring a
-	 * data lcore would wait for it, in a relaxed-tail-sync ring it does not. */
-	return rte_pktmbuf_pool_create_by_ops(name, count, CACHE, private_size, room, SOCKET_ID_ANY,
+	return rte_pktmbuf_pool_create_by_ops(name, count, CACHE, META_SIZE, room, SOCKET_ID_ANY,
 					      "ring_mt_rts");
 }
 
@@ -81,16 +82,17 @@ int memory_pools(struct appliance *a, char *error, size_t size)
 {
 	uint16_t room = (uint16_t)data_room(a);
 
-	a->rx_pool = pool("atr_rx", rx_mbufs(a), RTE_ALIGN(sizeof(struct atr_meta), 64), room);
-	a->payload_pool = pool("atr_payload", tx_mbufs(a), 0, room);
-	a->header_pool =
-		pool("atr_header", tx_mbufs(a), 0, RTE_PKTMBUF_HEADROOM + RTE_ALIGN(ATR_NET_HDR_MAX, 64));
+	a->rx_pool = pool("atr_rx", rx_mbufs(a), room);
+	a->payload_pool = pool("atr_payload", tx_mbufs(a), room);
+	a->header_pool = pool("atr_header", tx_mbufs(a),
+			      RTE_PKTMBUF_HEADROOM + RTE_ALIGN(ATR_NET_HDR_MAX, 64));
 	if (a->rx_pool && a->payload_pool && a->header_pool)
 		return 0;
-	snprintf(error, size,
-		 "mbuf pools (%u and %u mbufs of %u bytes, %u of headers): %s; give EAL more memory "
-		 "(-m MIB or hugepages), or lower --hold or --shards",
-		 rx_mbufs(a), tx_mbufs(a), room, tx_mbufs(a), rte_strerror(rte_errno));
+	snprintf(
+		error, size,
+		"mbuf pools (%u and %u mbufs of %u bytes, %u of headers): %s; give EAL more memory "
+		"(-m MIB or hugepages), or lower --hold or --shards",
+		rx_mbufs(a), tx_mbufs(a), room, tx_mbufs(a), rte_strerror(rte_errno));
 	return -ENOMEM;
 }
 
@@ -117,8 +119,8 @@ static double mib(double bytes)
 
 static void print_pool(const struct rte_mempool *pool, const char *formula)
 {
-	double bytes = (double)pool->size *
-		       (pool->elt_size + pool->header_size + pool->trailer_size);
+	double bytes =
+		(double)pool->size * (pool->elt_size + pool->header_size + pool->trailer_size);
 
 	printf("  %-12s %8.1f MiB  %u mbufs of %u bytes: %s\n", pool->name, mib(bytes), pool->size,
 	       pool->elt_size, formula);
@@ -141,13 +143,12 @@ void memory_print(const struct appliance *a)
 	printf("memory\n");
 	print_pool(a->rx_pool, "queues x 2 x descriptors + shards x (hold + queues of frames + "
 			       "quarantine + envelopes) + caches");
-	print_pool(a->payload_pool,
-		   "queues x descriptors + shards x (feeds + replies) + caches");
+	print_pool(a->payload_pool, "queues x descriptors + shards x (feeds + replies) + caches");
 	print_pool(a->header_pool, "as payload: one a destination");
 	printf("  %-12s %8.1f MiB  shards x (%u trees x %u nodes, %u roots, hold %u)\n",
 	       "authenticate", mib((double)a->shard_count * (double)atr_auth_footprint(&auth)),
 	       auth.trees, auth.nodes_per_tree, auth.pending_roots, auth.hold_frames);
 	printf("  %-12s %8.1f MiB  sum of the sources' windows\n", "dedup", mib(window_bytes(a)));
-	printf("  %-12s %8.1f MiB  shards x batch of %u frames\n", "batch",
+	printf("  %-12s %8.1f MiB  shards x batch of %d frames\n", "batch",
 	       mib((double)a->shard_count * (double)sizeof(struct atr_batch)), ATR_BATCH_FRAMES);
 }

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLUSH_US_MAX	  1000000
-#define MTU_MIN		  576
-#define MTU_MAX		  9000
-#define HOLD_MAX	  (1u << 20)
-#define VLAN_ID_MAX	  4094
-#define DRAIN_MS_MAX	  60000
+#define FLUSH_US_MAX 1000000
+#define MTU_MIN      576
+#define MTU_MAX      9000
+#define HOLD_MAX     (1u << 20)
+#define VLAN_ID_MAX  4094
+#define DRAIN_MS_MAX 60000
 
 enum {
 	OPT_PIPELINE = 256,
@@ -69,10 +69,12 @@ static const char help[] =
 	"       atr --check --pipeline FILE\n"
 	"\n"
 	"EAL options choose lcores, memory and ports (`atr -h` would be EAL's; see DPDK's guide).\n"
-	"The main lcore is the control lcore, every other lcore a data lcore: -l 0,1 is the least.\n"
+	"The main lcore is the control lcore, every other lcore a data lcore: -l 0,1 is the "
+	"least.\n"
 	"\n"
 	"plan\n"
-	"  --pipeline FILE       the plan: sources, types, topics, rules, feeds (docs/pipeline.md).\n"
+	"  --pipeline FILE       the plan: sources, types, topics, rules, feeds "
+	"(docs/pipeline.md).\n"
 	"                        Without it everything is refused with no_plan.\n"
 	"  --check               load the plan, say what it holds or what is wrong, and end\n"
 	"\n"
@@ -89,7 +91,8 @@ static const char help[] =
 	"  --roots N             unproven roots a shard has under way (default 1024)\n"
 	"  --identities N        envelopes remembered (default 262144)\n"
 	"  --feed-port N         UDP source port of feeds (default 26401)\n"
-	"  --drain-ms N          longest time given to what is under way when stopped; what is left\n"
+	"  --drain-ms N          longest time given to what is under way when stopped; what is "
+	"left\n"
 	"                        over is refused with shutdown (default 2000)\n"
 	"\n"
 	"files\n"
@@ -229,9 +232,10 @@ static int option(struct options *o, int c, const char *v)
 	case OPT_QUARANTINE_BYTES:
 		return number("quarantine-bytes", v, 1 << 16, UINT64_C(1) << 40,
 			      &o->quarantine_bytes);
-	case OPT_QUARANTINE_FILES: return small("quarantine-files", v, 1, 1000, &o->quarantine_files);
+	case OPT_QUARANTINE_FILES:
+		return small("quarantine-files", v, 1, 1000, &o->quarantine_files);
 	case OPT_QUARANTINE_RATE:
-		return number("quarantine-rate", v, 0, 10000000, &o->quarantine_rate);
+		return number("quarantine-rate", v, 1, 10000000, &o->quarantine_rate);
 	case OPT_FLUSH: return small("flush-us", v, 0, FLUSH_US_MAX, &o->flush_us);
 	case OPT_MTU: return small("mtu", v, MTU_MIN, MTU_MAX, &o->mtu);
 	case OPT_HOLD: return small("hold", v, 64, HOLD_MAX, &o->hold);

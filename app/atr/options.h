@@ -37,10 +37,10 @@ struct options {
 	unsigned int mtu;    /* 0: each port's own */
 	unsigned int flush_us;
 	unsigned int hold;
-	unsigned int roots;	 /* pending, per shard */
+	unsigned int roots;      /* pending, per shard */
 	unsigned int identities; /* envelopes remembered */
-	unsigned int drain_ms;	/* at shutdown, for what is under way */
-	unsigned int feed_port;	 /* UDP source port of feeds */
+	unsigned int drain_ms;   /* at shutdown, for what is under way */
+	unsigned int feed_port;  /* UDP source port of feeds */
 	uint64_t quarantine_bytes;
 	unsigned int quarantine_files;
 	uint64_t quarantine_rate;

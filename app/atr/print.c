@@ -81,7 +81,8 @@ bool appliance_totals(struct appliance *a)
 	for (unsigned int r = 1; r < ATR_DUPLICATE; r++)
 		if (datagrams.refused[r] || events.refused[r])
 			printf("  refused %-24s datagrams %" PRIu64 ", events %" PRIu64 "\n",
-			       atr_reason_name((uint8_t)r), datagrams.refused[r], events.refused[r]);
+			       atr_reason_name((uint8_t)r), datagrams.refused[r],
+			       events.refused[r]);
 	printf("feeds      messages %" PRIu64 ", packets sent %" PRIu64 "\n", messages, packets);
 	return ok;
 }

@@ -15,13 +15,32 @@
 
 #include "appliance.h"
 
-#define PAGE 64 /* entries of a list in one answer */
+#define PAGE 32 /* entries of a list in one answer: DPDK cuts it off at 16 KiB */
 
+/* Every client has a thread of DPDK's. They take turns, and none is left inside the appliance when
+ * it is taken apart. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct appliance *appliance;
+static bool ended; /* set before the pointer is taken away, so that nobody queues up any more */
 
 static uint64_t offset_of(const char *params)
 {
 	return params ? strtoull(params, NULL, 10) : 0;
+}
+
+/* A dictionary for the next entry of a list: 1; 0 if the page is full (`next` is added then). */
+static int next_entry(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
+		      struct rte_tel_data **entry)
+{
+	if ((*shown)++ == PAGE) {
+		rte_tel_data_add_dict_u64(list, "next", at);
+		return 0;
+	}
+	*entry = rte_tel_data_alloc();
+	if (!*entry)
+		return -ENOMEM;
+	rte_tel_data_start_dict(*entry);
+	return 1;
 }
 
 static int status(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -37,8 +56,7 @@ static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_string(d, "state", phases[a->phase]);
 	rte_tel_data_add_dict_string(d, "durability", "none");
 	rte_tel_data_add_dict_u64(d, "epoch", atr_state_epoch(a->state));
-	rte_tel_data_add_dict_u64(d, "uptime_s",
-				  (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());
+	rte_tel_data_add_dict_u64(d, "uptime_s", (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());
 	rte_tel_data_add_dict_string(d, "plan", a->plan ? a->plan->name : "none");
 	if (a->plan) {
 		rte_tel_data_add_dict_u64(d, "plan_version", a->plan->version);
@@ -148,14 +166,9 @@ static int reasons(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!r.datagrams.refused[at] && !r.events.refused[at])
 			continue;
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
-		rte_tel_data_start_dict(one);
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		rte_tel_data_add_dict_string(one, "gate",
 					     atr_gate_name(atr_reason_gate((uint8_t)at)));
 		rte_tel_data_add_dict_u64(one, "datagrams", r.datagrams.refused[at]);
@@ -186,9 +199,8 @@ static int stages(const char *cmd, const char *params, struct rte_tel_data *d)
 		rte_tel_data_add_dict_u64(one, "calls", sum.calls);
 		rte_tel_data_add_dict_u64(one, "items", sum.items);
 		rte_tel_data_add_dict_u64(one, "cycles", sum.cycles);
-		rte_tel_data_add_dict_u64(one, "ns",
-					  (uint64_t)((double)sum.cycles * 1e9 /
-						     (double)rte_get_tsc_hz()));
+		rte_tel_data_add_dict_u64(
+			one, "ns", (uint64_t)((double)sum.cycles * 1e9 / (double)rte_get_tsc_hz()));
 		rte_tel_data_add_dict_container(d, atr_stages[i].name, one, 0);
 	}
 	return 0;
@@ -241,6 +253,7 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 	const struct atr_plan *plan = appliance->plan;
 	uint64_t at = offset_of(params), pairs;
 	unsigned int shown = 0;
+	int rc;
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
@@ -253,13 +266,9 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!feed->present)
 			continue;
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		feed_entry(one, feed, shard);
 		snprintf(key, sizeof(key), "%u/%u", feed->id, shard->id);
 		rte_tel_data_add_dict_container(d, key, one, 0);
@@ -272,6 +281,7 @@ static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
 	const struct atr_plan *plan = appliance->plan;
 	uint64_t at = offset_of(params);
 	unsigned int shown = 0;
+	int rc;
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
@@ -282,14 +292,9 @@ static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!plan->sources[at].present)
 			continue;
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
-		rte_tel_data_start_dict(one);
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		rte_tel_data_add_dict_string(one, "name", plan->sources[at].name);
 		rte_tel_data_add_dict_u64(one, "shard", at % appliance->shard_count);
 		rte_tel_data_add_dict_u64(one, "floor", atr_window_floor(state->window));
@@ -324,6 +329,7 @@ static int shards(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	uint64_t at = offset_of(params);
 	unsigned int shown = 0;
+	int rc;
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
@@ -333,14 +339,9 @@ static int shards(const char *cmd, const char *params, struct rte_tel_data *d)
 		struct rte_tel_data *one;
 		char key[16];
 
-		if (shown++ == PAGE) {
-			rte_tel_data_add_dict_u64(d, "next", at);
-			return 0;
-		}
-		one = rte_tel_data_alloc();
-		if (!one)
-			return -ENOMEM;
-		rte_tel_data_start_dict(one);
+		rc = next_entry(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
 		rte_tel_data_add_dict_u64(one, "rx_packets", s->rx.packets);
 		rte_tel_data_add_dict_u64(one, "rx_bytes", s->rx.bytes);
 		rte_tel_data_add_dict_u64(one, "handed_over", s->rx.handed_over);
@@ -376,6 +377,7 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "envelope_cycles", s->envelope_cycles);
 	rte_tel_data_add_dict_u64(d, "replies", s->replies);
 	rte_tel_data_add_dict_u64(d, "replies_dropped", s->replies_dropped);
+	rte_tel_data_add_dict_u64(d, "sends_dropped", s->sends_dropped);
 	rte_tel_data_add_dict_u64(d, "replies_withheld", s->replies_withheld);
 	rte_tel_data_add_dict_u64(d, "identities",
 				  c->identity ? atr_identity_count(c->identity) : 0);
@@ -388,29 +390,50 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
+static const struct {
+	const char *command;
+	telemetry_cb call;
+	const char *help;
+} commands[] = {
+	{"/atr/status", status, "What runs: plan, shards, durability. No parameters."},
+	{"/atr/ledger", ledger, "Both ledgers at one instant, and the ports' losses."},
+	{"/atr/reasons", reasons, "Refusals by reason. Parameter: offset."},
+	{"/atr/path", path, "The stage table: the path of a packet. No parameters."},
+	{"/atr/stages", stages, "Calls, items and cycles by stage. No parameters."},
+	{"/atr/feeds", feeds, "Feeds of every shard. Parameter: offset."},
+	{"/atr/sources", sources, "Sequence windows of sources. Parameter: offset."},
+	{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
+	{"/atr/control", control, "The control lcore's work. No parameters."},
+	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
+};
+
+static int dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	int rc = -ESHUTDOWN;
+
+	pthread_mutex_lock(&turn);
+	for (unsigned int i = 0;
+	     !__atomic_load_n(&ended, __ATOMIC_ACQUIRE) && i < RTE_DIM(commands); i++)
+		if (strcmp(cmd, commands[i].command) == 0)
+			rc = commands[i].call(cmd, params, d);
+	pthread_mutex_unlock(&turn);
+	return rc;
+}
+
 int telemetry_register(struct appliance *a)
 {
-	static const struct {
-		const char *command;
-		telemetry_cb call;
-		const char *help;
-	} commands[] = {
-		{"/atr/status", status, "What runs: plan, shards, durability. No parameters."},
-		{"/atr/ledger", ledger, "Both ledgers at one instant, and the ports' losses."},
-		{"/atr/reasons", reasons, "Refusals by reason. Parameter: offset."},
-		{"/atr/path", path, "The stage table: the path of a packet. No parameters."},
-		{"/atr/stages", stages, "Calls, items and cycles by stage. No parameters."},
-		{"/atr/feeds", feeds, "Feeds of every shard. Parameter: offset."},
-		{"/atr/sources", sources, "Sequence windows of sources. Parameter: offset."},
-		{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
-		{"/atr/control", control, "The control lcore's work. No parameters."},
-		{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
-	};
 	int rc = 0;
 
 	appliance = a;
 	for (unsigned int i = 0; i < RTE_DIM(commands) && rc == 0; i++)
-		rc = rte_telemetry_register_cmd(commands[i].command, commands[i].call,
-						commands[i].help);
+		rc = rte_telemetry_register_cmd(commands[i].command, dispatch, commands[i].help);
 	return rc;
+}
+
+void telemetry_end(void)
+{
+	__atomic_store_n(&ended, true, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&turn);
+	appliance = NULL;
+	pthread_mutex_unlock(&turn);
 }

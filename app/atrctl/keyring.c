@@ -30,8 +30,7 @@ static int identify(struct keyring *ring, struct producer *p, const char *path, 
 			return 0;
 		snprintf(error, ERROR_SIZE,
 			 "%.300s is the key with which source '%s' signs %s; use the one for %s",
-			 path, p->source->name,
-			 key->use == ATR_KEY_FRAMES ? "frames" : "envelopes",
+			 path, p->source->name, key->use == ATR_KEY_FRAMES ? "frames" : "envelopes",
 			 key->use == ATR_KEY_FRAMES ? "envelopes" : "frames");
 		return -EINVAL;
 	}

@@ -135,6 +135,7 @@ uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struc
 	if (frame->hdr->source >= AUTH_SOURCES)
 		return ATR_REASON_UNKNOWN_SOURCE;
 	key_of_frame(&key, frame);
+	/* cppcheck-suppress uninitvar; written here, not read */
 	memcpy(path.node[0], leaf, ATR_HASH_SIZE);
 	path.known = 0;
 	tree = tree_of_key(auth, &key);

@@ -31,14 +31,14 @@
 #define ATR_AUTH_HELD 254
 
 struct atr_auth_params {
-	unsigned int trees;	      /* proven trees remembered */
-	unsigned int nodes_per_tree;  /* proven nodes a tree caches; a power of two. Half of them are
-				       * leaves: twice the leaf count keeps a whole tree */
-	unsigned int pending_roots;   /* root requests under way */
+	unsigned int trees;          /* proven trees remembered */
+	unsigned int nodes_per_tree; /* proven nodes a tree caches; a power of two. Half of them are
+				      * leaves: twice the leaf count keeps a whole tree */
+	unsigned int pending_roots;  /* root requests under way */
 	unsigned int pending_per_source; /* of these, for any one source */
-	unsigned int refused_roots;   /* refused roots remembered */
-	unsigned int hold_frames;     /* frames that wait, all roots together */
-	unsigned int hold_per_source; /* of these, for any one source */
+	unsigned int refused_roots;      /* refused roots remembered */
+	unsigned int hold_frames;        /* frames that wait, all roots together */
+	unsigned int hold_per_source;    /* of these, for any one source */
 };
 
 /* A question for the control lcore. Memory belongs to the shard. The shard writes all but verdict
@@ -98,12 +98,12 @@ void atr_auth_forget(struct atr_auth *auth, uint32_t source, uint32_t key);
 
 struct atr_auth_stats {
 	uint64_t proven_frames;
-	uint64_t node_hashes;	/* computed */
-	uint64_t node_hits;	/* paths cut short at a proven node */
+	uint64_t node_hashes; /* computed */
+	uint64_t node_hits;   /* paths cut short at a proven node */
 	uint64_t roots_asked;
 	uint64_t roots_proven;
 	uint64_t roots_refused;
-	uint32_t held_frames;	/* now */
+	uint32_t held_frames;   /* now */
 	uint32_t pending_roots; /* now */
 };
 /* Written by the shard's lcore; readers elsewhere may see a value that is one burst old. */

@@ -19,6 +19,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
+#include <rte_ring_peek.h>
 
 enum atr_msg_kind {
 	/* shard to control lcore */
@@ -26,11 +27,11 @@ enum atr_msg_kind {
 	ATR_MSG_RESERVE,  /* struct atr_reserve: raise the durable high-water of a source */
 	ATR_MSG_SETTLED,  /* mbuf: what the shard made of an admitted envelope */
 	ATR_MSG_ENVELOPE, /* mbuf: judge this envelope */
-	ATR_MSG_LINK,	  /* mbuf: ARP or ICMP for us */
+	ATR_MSG_LINK,     /* mbuf: ARP or ICMP for us */
 	/* control lcore to shard */
 	ATR_MSG_VERDICT, /* struct atr_root_request, answered */
-	ATR_MSG_ADMIT,	 /* mbuf: an envelope that passed its gates; log and publish it */
-	ATR_MSG_SEND,	 /* mbuf with headers: transmit on port arg */
+	ATR_MSG_ADMIT,   /* mbuf: an envelope that passed its gates; log and publish it */
+	ATR_MSG_SEND,    /* mbuf with headers: transmit on port arg */
 	/* shard to shard */
 	ATR_MSG_FRAME /* mbuf: a frame of a source that you own */
 };
@@ -46,21 +47,21 @@ _Static_assert(sizeof(struct atr_msg) == 16, "a message is 16 bytes");
 /* Private area of every mbuf in the appliance's pools: what is known about a received datagram.
  * Written by the lcore that holds the mbuf. */
 struct atr_meta {
-	uint64_t rx_ns;	     /* Unix time of reception */
-	uint64_t generation; /* plan that judged an envelope */
-	uint64_t feeds;	     /* envelope: feeds it goes to */
-	uint64_t timestamp_ns; /* envelope: header.timestamp */
-	uint64_t position;   /* envelope: log index once logged */
-	uint32_t src_ip;     /* host byte order */
+	uint64_t rx_ns;               /* Unix time of reception */
+	uint64_t generation;          /* plan that judged an envelope */
+	uint64_t feeds;               /* envelope: feeds it goes to */
+	uint64_t timestamp_ns;        /* envelope: header.timestamp */
+	uint64_t position;            /* envelope: log index once logged */
+	uint32_t src_ip;              /* host byte order */
 	uint32_t source, topic, type; /* envelope: ids */
-	uint32_t identity;   /* envelope: its entry in the control lcore's identity memory */
+	uint32_t identity; /* envelope: its entry in the control lcore's identity memory */
 	uint16_t src_port, port_id;
 	uint16_t offset, length; /* UDP payload in the mbuf */
-	uint16_t events;	 /* counted as received with this datagram; 0 before parse */
-	uint8_t reason;		 /* verdict of the last judge */
-	uint8_t origin;		 /* enum atr_origin */
+	uint16_t events;         /* counted as received with this datagram; 0 before parse */
+	uint8_t reason;          /* verdict of the last judge */
+	uint8_t origin;          /* enum atr_origin */
 	uint32_t dst_ip;
-	uint8_t uuid[16]; /* envelope: header.id */
+	uint8_t uuid[16];      /* envelope: header.id */
 	struct rte_mbuf *next; /* envelope: the next one waiting for the same original */
 };
 
@@ -73,6 +74,10 @@ static inline struct atr_meta *atr_meta(struct rte_mbuf *mbuf)
 }
 
 #define ATR_SHARDS_MAX 64
+
+/* Envelopes on their way to be logged, per shard. Of each the shard reports on `verify` what became
+ * of it, and that report must never be lost: everything else on that ring leaves so much room. */
+#define ATR_ADMITS_MAX 1024
 
 struct atr_bridge {
 	unsigned int shards;
@@ -101,11 +106,33 @@ static inline bool atr_send(struct rte_ring *ring, uint16_t kind, uint16_t epoch
 	return rte_ring_sp_enqueue_elem(ring, &msg, sizeof(msg)) == 0;
 }
 
+/* True if `verify` has room for a question beside the reports of all envelopes under way. */
+static inline bool atr_may_ask(const struct rte_ring *verify)
+{
+	return rte_ring_free_count(verify) > ATR_ADMITS_MAX;
+}
+
 /* Takes up to max messages off a ring of which the caller is the consumer. */
 static inline unsigned int atr_receive(struct rte_ring *ring, struct atr_msg *msgs,
 				       unsigned int max)
 {
 	return rte_ring_sc_dequeue_burst_elem(ring, msgs, sizeof(*msgs), max, NULL);
+}
+
+/* The same, up to the first message whose sender is ahead of epoch: it stays on the ring. For
+ * consumers in the middle of a batch, whose books cannot be copied now. */
+static inline unsigned int atr_receive_until(struct rte_ring *ring, struct atr_msg *msgs,
+					     unsigned int max, uint16_t epoch)
+{
+	unsigned int n = rte_ring_dequeue_burst_elem_start(ring, msgs, sizeof(*msgs), max, NULL);
+	unsigned int keep = 0;
+
+	if (n == 0)
+		return 0;
+	while (keep < n && (int16_t)(uint16_t)(msgs[keep].epoch - epoch) <= 0)
+		keep++;
+	rte_ring_dequeue_elem_finish(ring, keep);
+	return keep;
 }
 
 #endif

@@ -7,19 +7,23 @@
 
 #include "bridge.h"
 
-static struct rte_ring *ring(const char *kind, unsigned int from, unsigned int to,
-			     unsigned int count, int socket)
+/* Shards count to ATR_SHARDS_MAX: in bytes, their numbers always fit into the name. */
+static struct rte_ring *ring(const char *kind, uint8_t from, uint8_t to, unsigned int count,
+			     int socket)
 {
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "atr_%s_%u_%u", kind, from, to);
+	if ((size_t)snprintf(name, sizeof(name), "atr_%s_%u_%u", kind, from, to) >= sizeof(name)) {
+		rte_errno = ENAMETOOLONG;
+		return NULL;
+	}
 	return rte_ring_create_elem(name, sizeof(struct atr_msg), count, socket,
 				    RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
 static int create(struct atr_bridge *bridge, const struct atr_bridge_sizes *sizes, int socket)
 {
-	for (unsigned int s = 0; s < bridge->shards; s++) {
+	for (uint8_t s = 0; s < bridge->shards; s++) {
 		bridge->verify[s] = ring("verify", s, 0, sizes->verify, socket);
 		bridge->envelopes[s] = ring("env", s, 0, sizes->envelopes, socket);
 		bridge->link[s] = ring("link", s, 0, sizes->link, socket);
@@ -27,7 +31,7 @@ static int create(struct atr_bridge *bridge, const struct atr_bridge_sizes *size
 		if (!bridge->verify[s] || !bridge->envelopes[s] || !bridge->link[s] ||
 		    !bridge->down[s])
 			return -rte_errno;
-		for (unsigned int to = 0; to < bridge->shards; to++) {
+		for (uint8_t to = 0; to < bridge->shards; to++) {
 			if (to == s)
 				continue;
 			bridge->handover[s][to] = ring("hand", s, to, sizes->handover, socket);

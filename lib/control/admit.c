@@ -7,7 +7,7 @@
 
 #include "control.h"
 
-#define NS_PER_MS	UINT64_C(1000000)
+#define NS_PER_MS       UINT64_C(1000000)
 #define UUID_RESERVE_MS 2000 /* one sync of the time high-water covers so much */
 
 /* What the gates have found out about an envelope. */
@@ -120,13 +120,16 @@ static uint8_t identity(struct atr_control *control, const struct atr_plan *plan
 	case ATR_IDENTITY_LOGGED: return ATR_DUPLICATE;
 	case ATR_IDENTITY_NEW: break;
 	}
-	if (ms + plan->uuid_past_ms < now_ms || ms <= control->uuid_floor_ms)
+	/* A clock that is set back must not let in again what has been forgotten. */
+	if (ms + plan->uuid_past_ms < now_ms || ms <= control->uuid_floor_ms ||
+	    ms < control->uuid_forgotten_ms)
 		return ATR_REASON_STALE;
 	if (ms > now_ms + plan->uuid_future_ms)
 		return ATR_REASON_AHEAD;
 	if (!reserve_time(control, ms))
 		return ATR_REASON_RESERVE_WAIT;
-	entry = atr_identity_take(control->identity, j->source->id, j->envelope.uuid, j->digest, ms);
+	entry = atr_identity_take(control->identity, j->source->id, j->envelope.uuid, j->digest,
+				  ms);
 	if (entry < 0)
 		return ATR_REASON_MEMORY_FULL;
 	if (ms > control->uuid_highest_ms)

@@ -10,9 +10,9 @@
 #include <rte_malloc.h>
 #include <rte_rcu_qsbr.h>
 
-#define VERIFY_PER_TURN	  8 /* of each kind and shard, so that no shard waits for another */
+#define VERIFY_PER_TURN   8 /* of each kind and shard, so that no shard waits for another */
 #define ENVELOPE_PER_TURN 8
-#define LINK_PER_TURN	  8
+#define LINK_PER_TURN     8
 #define CLOCK_PER_SECOND  100
 
 struct atr_control *atr_control_create(const struct atr_control_config *config, char *error,
@@ -88,31 +88,41 @@ void atr_control_down(struct atr_control *control, uint32_t shard, uint16_t kind
 		rte_pause();
 }
 
+void atr_control_send(struct atr_control *control, uint32_t shard, uint32_t port,
+		      struct rte_mbuf *mbuf)
+{
+	if (atr_send(control->bridge->down[shard], ATR_MSG_SEND, (uint16_t)control->node->epoch,
+		     port, mbuf))
+		return;
+	control->stats.sends_dropped++;
+	rte_pktmbuf_free(mbuf);
+}
+
 void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint8_t reason,
 			bool count)
 {
 	const struct atr_meta *meta = atr_meta(mbuf);
+	const uint8_t *first = rte_pktmbuf_mtod_offset(mbuf, const uint8_t *, meta->offset);
 	struct atr_quarantine_item item = {
 		.mbuf = mbuf,
 		.time_ns = meta->rx_ns,
 		.generation = (*control->program_slot)->generation,
 		.offset = meta->offset,
 		.length = meta->length,
-		.events = 1,
+		.events = meta->events,
 		.reason = reason,
 		.shard = (uint8_t)control->bridge->shards,
-		.is_envelope = 1,
+		.is_envelope = *first == ATR_FIRST_BYTE_ENVELOPE,
 	};
 
 	if (count) {
 		control->node->book.datagrams.refused[reason]++;
-		control->node->book.events.refused[reason]++;
+		control->node->book.events.refused[reason] += meta->events;
 	}
 	if (!atr_quarantine_put(control->quarantine, control->bridge->shards, &item))
 		rte_pktmbuf_free(mbuf);
 }
 
-/* Drops what a stopped shard will never take. */
 static unsigned int verify_ring(struct atr_control *control, unsigned int shard)
 {
 	struct atr_msg msg[VERIFY_PER_TURN];
@@ -161,26 +171,17 @@ static void keep_time(struct atr_control *control, uint64_t tsc)
 {
 	const struct atr_plan *plan = (*control->program_slot)->plan;
 	struct timespec now;
-	uint64_t now_ms;
+	uint64_t now_ms, oldest_ms;
 
 	control->clock_tsc = tsc + rte_get_tsc_hz() / CLOCK_PER_SECOND;
 	clock_gettime(CLOCK_REALTIME, &now);
 	atr_clock_set(control->clock, rte_rdtsc(), rte_get_tsc_hz(), &now);
 	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	if (control->identity && plan && now_ms > plan->uuid_past_ms)
-		atr_identity_expire(control->identity, now_ms - plan->uuid_past_ms);
-}
-
-static void retry_reserve(struct atr_control *control, uint64_t tsc)
-{
-	struct atr_reserve *again[RTE_DIM(control->unsaved)];
-	unsigned int n = control->unsaved_count;
-
-	if (n == 0 || tsc < control->retry_tsc)
+	if (!control->identity || !plan || now_ms <= plan->uuid_past_ms)
 		return;
-	memcpy(again, control->unsaved, n * sizeof(again[0]));
-	control->unsaved_count = 0;
-	atr_control_reserve(control, again, n);
+	oldest_ms = now_ms - plan->uuid_past_ms;
+	control->uuid_forgotten_ms = RTE_MAX(control->uuid_forgotten_ms, oldest_ms);
+	atr_identity_expire(control->identity, oldest_ms);
 }
 
 unsigned int atr_control_run(struct atr_control *control)
@@ -197,7 +198,7 @@ unsigned int atr_control_run(struct atr_control *control)
 		done += link_ring(control, s);
 	}
 	done += atr_control_resolve(control);
-	retry_reserve(control, tsc);
+	atr_control_reserve_again(control);
 	control->stats.turns++;
 	control->stats.idle_turns += done == 0;
 	return done;

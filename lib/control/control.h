@@ -21,14 +21,15 @@
 #include "../state/state.h"
 #include "../auth/auth.h"
 
-#define ATR_ADMITS_MAX 1024 /* envelopes on their way to be logged, per shard */
+#define ATR_RESERVES_MAX 64 /* high-waters raised by one sync */
 
 struct atr_control_stats {
 	uint64_t roots_verified, roots_refused;
-	uint64_t envelopes; /* judged */
+	uint64_t envelopes;                      /* judged */
 	uint64_t verify_cycles, envelope_cycles; /* TSC, of the two above */
-	uint64_t replies, replies_dropped;
-	uint64_t replies_withheld; /* would have been larger than the request */
+	uint64_t replies, replies_dropped;       /* dropped: no mbuf */
+	uint64_t sends_dropped;    /* packets that found the ring to their shard full */
+	uint64_t replies_withheld; /* not smaller than the request, or sender no host */
 	uint64_t reservations, reserve_failures;
 	uint64_t arp_sent, link_answered;
 	uint64_t turns, idle_turns;
@@ -52,16 +53,17 @@ struct atr_control {
 	/* Running state. */
 	struct atr_identity *identity; /* NULL while no plan is in force */
 	struct atr_json_parser *parser;
-	uint64_t uuid_floor_ms;	   /* ids at or below may have been applied before this start */
-	uint64_t uuid_reserved_ms; /* ids up to here are durably reserved */
-	uint64_t uuid_highest_ms;  /* admitted */
+	uint64_t uuid_floor_ms;     /* ids at or below may have been applied before this start */
+	uint64_t uuid_reserved_ms;  /* ids up to here are durably reserved */
+	uint64_t uuid_highest_ms;   /* admitted */
+	uint64_t uuid_forgotten_ms; /* ids below are no longer remembered */
 	uint32_t admits[ATR_SHARDS_MAX]; /* under way to each shard */
-	uint32_t waiting; /* copies of envelopes that are under way */
-	struct atr_reserve *unsaved[64]; /* reservations whose sync failed, tried again */
-	unsigned int unsaved_count;
+	uint32_t waiting;                /* copies of envelopes that are under way */
+	struct atr_reserve *unsaved;     /* reservations whose sync failed, tried again */
 	uint64_t retry_tsc, clock_tsc;
 	uint32_t next_shard;
-	bool stopping; /* shards have ended: envelopes are refused with SHUTDOWN, nobody is answered */
+	bool stopping; /* shards have ended: envelopes are refused with SHUTDOWN, nobody is answered
+			*/
 
 	struct atr_control_stats stats __rte_cache_aligned;
 };
@@ -104,9 +106,12 @@ void atr_control_finish(struct atr_control *control);
 /* Verifies the head of a root request and sends the verdict back. */
 void atr_control_root(struct atr_control *control, struct atr_root_request *request);
 
-/* Raises the durable high-waters of count sources with one sync. */
+/* Raises the durable high-waters of up to ATR_RESERVES_MAX sources with one sync. */
 void atr_control_reserve(struct atr_control *control, struct atr_reserve *const *reserve,
 			 unsigned int count);
+
+/* Tries those again whose sync failed, once a second. */
+void atr_control_reserve_again(struct atr_control *control);
 
 /* Judges an envelope: gates 1-4 and identity, then on to its shard, or to quarantine. */
 void atr_control_envelope(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard);
@@ -123,12 +128,13 @@ unsigned int atr_control_resolve(struct atr_control *control);
 /* What a reply says. */
 struct atr_reply {
 	const uint8_t *uuid; /* NULL: unknown */
-	uint8_t reason;	     /* ATR_OK, ATR_DUPLICATE or a refusal */
+	uint8_t reason;      /* ATR_OK, ATR_DUPLICATE or a refusal */
 	uint32_t shard;
 	uint64_t position;
 };
 
-/* Answers the datagram in request with a JSON reply, unless that would be larger than it. */
+/* Answers the datagram in request with a JSON reply, if that is smaller than the request (so that
+ * two appliances cannot be made to answer each other for ever) and the sender is one host. */
 void atr_control_reply(struct atr_control *control, const struct rte_mbuf *request, uint32_t shard,
 		       const struct atr_reply *reply);
 
@@ -136,7 +142,12 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 void atr_control_down(struct atr_control *control, uint32_t shard, uint16_t kind, uint32_t arg,
 		      void *ptr);
 
-/* Counts and quarantines an envelope refused by the control lcore; consumes the mbuf. */
+/* Gives a packet to a shard to be transmitted on a port; drops it (counted) if the ring is full. */
+void atr_control_send(struct atr_control *control, uint32_t shard, uint32_t port,
+		      struct rte_mbuf *mbuf);
+
+/* Quarantines a datagram refused by the control lcore, and counts it and its events if count is
+ * true; consumes the mbuf. */
 void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint8_t reason,
 			bool count);
 

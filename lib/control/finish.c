@@ -27,8 +27,12 @@ static void drain(struct atr_control *control, struct rte_ring *ring, uint32_t s
 	while ((n = atr_receive(ring, msg, DRAIN_MAX)) > 0) {
 		for (unsigned int i = 0; i < n; i++) {
 			switch (msg[i].kind) {
-			case ATR_MSG_ENVELOPE: atr_control_envelope(control, msg[i].ptr, shard); break;
-			case ATR_MSG_SETTLED: atr_control_settled(control, msg[i].ptr, shard); break;
+			case ATR_MSG_ENVELOPE:
+				atr_control_envelope(control, msg[i].ptr, shard);
+				break;
+			case ATR_MSG_SETTLED:
+				atr_control_settled(control, msg[i].ptr, shard);
+				break;
 			case ATR_MSG_ADMIT: shed(control, msg[i].ptr, shard); break;
 			case ATR_MSG_LINK:
 			case ATR_MSG_SEND: rte_pktmbuf_free(msg[i].ptr); break;
@@ -49,9 +53,7 @@ static void drain_handover(struct atr_control *control, struct rte_ring *ring)
 
 			node->book.datagrams.handover_in++;
 			node->book.events.handover_in += events;
-			node->book.datagrams.refused[ATR_REASON_SHUTDOWN]++;
-			node->book.events.refused[ATR_REASON_SHUTDOWN] += events;
-			rte_pktmbuf_free(msg[i].ptr);
+			atr_control_refuse(control, msg[i].ptr, ATR_REASON_SHUTDOWN, true);
 		}
 	}
 }
@@ -80,7 +82,8 @@ static void save(struct atr_control *control)
 		rc = atr_state_sync(control->state);
 	if (rc < 0)
 		rte_log(RTE_LOG_ERR, RTE_LOGTYPE_USER1,
-			"atr: state: exact high-waters not saved (%s); the next start refuses up to "
+			"atr: state: exact high-waters not saved (%s); the next start refuses up "
+			"to "
 			"%llu sequences a source as stale\n",
 			rte_strerror(-rc), (unsigned long long)ATR_RESERVE_AHEAD);
 }

@@ -30,7 +30,7 @@ void atr_control_link(struct atr_control *control, struct rte_mbuf *mbuf, uint32
 		return;
 	}
 	control->stats.link_answered++;
-	atr_control_down(control, shard, ATR_MSG_SEND, port, mbuf);
+	atr_control_send(control, shard, port, mbuf);
 }
 
 static int port_index(const struct atr_control *control, uint16_t port_id)
@@ -53,11 +53,12 @@ unsigned int atr_control_resolve(struct atr_control *control)
 		int port = port_index(control, port_id);
 		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(control->payloads);
 
-		if (port < 0 || !mbuf || atr_net_arp_request(mbuf, &control->ifaces[port], ip) < 0) {
+		if (port < 0 || !mbuf ||
+		    atr_net_arp_request(mbuf, &control->ifaces[port], ip) < 0) {
 			rte_pktmbuf_free(mbuf);
 			return sent;
 		}
-		atr_control_down(control, 0, ATR_MSG_SEND, (uint32_t)port, mbuf);
+		atr_control_send(control, 0, (uint32_t)port, mbuf);
 		control->stats.arp_sent++;
 		sent++;
 	}

@@ -35,6 +35,19 @@ static int text(const struct atr_reply *reply, char *out, size_t size)
 			atr_reason_name(reply->reason));
 }
 
+/* Only to what one host can have sent, and never to ourselves. */
+static bool answerable(const struct rte_mbuf *request, const struct atr_meta *meta,
+		       const struct atr_iface *iface)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(request, const struct rte_ether_hdr *);
+	uint32_t hosts = iface->prefix_length >= 31 ? 0 : UINT32_MAX >> iface->prefix_length;
+	bool broadcast = hosts && (meta->src_ip | hosts) == (iface->ip | hosts) &&
+			 (meta->src_ip & hosts) == hosts;
+
+	return meta->src_port != 0 && meta->src_ip != 0 && meta->src_ip != iface->ip &&
+	       meta->src_ip >> 28 < 14 && !broadcast && rte_is_unicast_ether_addr(&eth->src_addr);
+}
+
 void atr_control_reply(struct atr_control *control, const struct rte_mbuf *request, uint32_t shard,
 		       const struct atr_reply *reply)
 {
@@ -48,7 +61,7 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 
 	if (control->stopping)
 		return;
-	if (length < 0 || length > meta->length) {
+	if (length < 0 || length >= meta->length || !answerable(request, meta, iface)) {
 		control->stats.replies_withheld++;
 		return;
 	}
@@ -72,5 +85,5 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 	atr_net_udp_headers(m, iface, &flow, (uint16_t)length,
 			    rte_raw_cksum(payload, (size_t)length));
 	control->stats.replies++;
-	atr_control_down(control, shard, ATR_MSG_SEND, meta->port_id, m);
+	atr_control_send(control, shard, meta->port_id, m);
 }

@@ -23,10 +23,10 @@ _Static_assert(sizeof(ATR_ENVELOPE_PREFIX) - 1 == ATR_ENVELOPE_PREFIX_SIZE, "pre
 
 /* A parsed envelope; pointers into the parser's memory. */
 struct atr_envelope {
-	bool has_uuid;    /* uuid is valid, also where parsing refused something else */
-	uint8_t uuid[16];              /* header.id */
-	uint64_t uuid_ms;              /* its Unix time in milliseconds */
-	uint64_t timestamp_ns;         /* header.timestamp */
+	bool has_uuid;         /* uuid is valid, also where parsing refused something else */
+	uint8_t uuid[16];      /* header.id */
+	uint64_t uuid_ms;      /* its Unix time in milliseconds */
+	uint64_t timestamp_ns; /* header.timestamp */
 	const struct atr_json *source; /* strings */
 	const struct atr_json *topic;
 	const struct atr_json *type;

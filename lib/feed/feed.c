@@ -63,14 +63,15 @@ static struct rte_mbuf *address(struct atr_feeds *feeds, const struct atr_iface 
 		return NULL;
 	m->data_len = hdr_size + payload->data_len;
 	m->pkt_len = m->data_len;
-	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, hdr_size), rte_pktmbuf_mtod(payload, uint8_t *),
-	       payload->data_len);
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, hdr_size),
+	       rte_pktmbuf_mtod(payload, uint8_t *), payload->data_len);
 	return m;
 }
 
 /* Sends payload (a complete MoldUDP64 packet; the reference is consumed) to all destinations. */
 static void fan_out(struct atr_feeds *feeds, struct atr_feed_out *out,
-		    const struct atr_feed_routes *routes, struct rte_mbuf *payload, uint64_t now_tsc)
+		    const struct atr_feed_routes *routes, struct rte_mbuf *payload,
+		    uint64_t now_tsc)
 {
 	uint32_t sum = rte_raw_cksum(rte_pktmbuf_mtod(payload, void *), payload->data_len);
 
@@ -145,12 +146,20 @@ static void publish(struct atr_feeds *feeds, const struct atr_program *program, 
 	const struct atr_feed_routes *routes = &program->routes[id];
 	uint32_t need = ATR_MOLD_BLOCK_SIZE(message->payload_length);
 
-	if (out->open && out->open->data_len + need > feeds->datagram_max)
+	if (out->open && (out->open->data_len + need > feeds->datagram_max ||
+			  need > rte_pktmbuf_tailroom(out->open)))
 		flush(feeds, out, routes, now_tsc);
 	/* The message keeps its number even if no memory is left for it: subscribers see a gap. */
 	out->next_sequence++;
 	out->stats.messages++;
 	if (!out->open && !open_packet(feeds, out, now_tsc)) {
+		out->stats.no_mbuf++;
+		return;
+	}
+	/* Only where no destination's MTU bounds the feed; the packet is empty then. */
+	if (unlikely(need > rte_pktmbuf_tailroom(out->open))) {
+		rte_pktmbuf_free(out->open);
+		out->open = NULL;
 		out->stats.no_mbuf++;
 		return;
 	}

@@ -39,19 +39,19 @@ void atr_tx_flush(struct atr_tx_queue *tx);
 void atr_tx_put(struct atr_tx_queue *tx, struct rte_mbuf *mbuf);
 
 struct atr_feed_stats {
-	uint64_t messages;	/* put into packets */
-	uint64_t packets;	/* finished, before fan-out to destinations */
-	uint64_t sent;		/* packets queued for transmission, all destinations */
-	uint64_t heartbeats;	/* the same, of heartbeats */
-	uint64_t no_neighbour;	/* lost: next hop not resolved */
-	uint64_t no_mbuf;	/* lost: pool empty */
+	uint64_t messages;     /* put into packets */
+	uint64_t packets;      /* finished, before fan-out to destinations */
+	uint64_t sent;         /* packets queued for transmission, all destinations */
+	uint64_t heartbeats;   /* the same, of heartbeats */
+	uint64_t no_neighbour; /* lost: next hop not resolved */
+	uint64_t no_mbuf;      /* lost: pool empty, or no packet has room for it */
 };
 
 struct atr_feed_out {
 	char session[ATR_MOLD_SESSION_SIZE];
-	uint64_t next_sequence;	  /* of the next message */
-	struct rte_mbuf *open;	  /* payload under construction, or NULL */
-	uint16_t open_count;	  /* messages in it */
+	uint64_t next_sequence; /* of the next message */
+	struct rte_mbuf *open;  /* payload under construction, or NULL */
+	uint16_t open_count;    /* messages in it */
 	uint64_t opened_tsc;
 	uint64_t sent_tsc; /* last packet of any kind */
 	struct atr_feed_stats stats;
@@ -65,7 +65,7 @@ struct atr_feeds {
 	const struct atr_neighbours *neighbours;
 	struct rte_mempool *payloads; /* data room for a datagram of the largest MTU */
 	struct rte_mempool *headers;  /* data room for ATR_NET_HDR_MAX, in segments of their own */
-	uint64_t flush_tsc;	      /* how long a packet may wait for more messages */
+	uint64_t flush_tsc;           /* how long a packet may wait for more messages */
 	uint64_t heartbeat_tsc;
 	uint16_t datagram_max; /* bytes of MoldUDP64 payload that every port takes */
 };

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ATR_HASH_BURST_MAX 256
-#define ATR_HASH_BYTES	   32
+#define ATR_HASH_BYTES     32
 
 struct atr_hash;
 

@@ -42,8 +42,8 @@ static bool manager_works(struct atr_hash *hash, unsigned int m)
 	uint8_t out[2][ATR_HASH_BYTES] = {{0}};
 
 	hash_with(hash, m, data, length, out, 2);
-	if (memcmp(out[0], expected, sizeof(expected)) ||
-	    memcmp(out[1], expected, sizeof(expected)))
+	if (memcmp(out[0], expected, sizeof(expected)) != 0 ||
+	    memcmp(out[1], expected, sizeof(expected)) != 0)
 		return false;
 	memset(out, 0, sizeof(out));
 	hash_with(hash, m, data, length, out, 1);

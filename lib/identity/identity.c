@@ -12,7 +12,7 @@
 #include <sodium.h>
 
 #define MS_PER_SLOT 1000 /* identities are forgotten a second's worth at a time */
-#define NIL	    UINT32_MAX
+#define NIL         UINT32_MAX
 
 struct key {
 	uint32_t source;
@@ -37,7 +37,7 @@ struct atr_identity {
 	uint32_t capacity, count, free_head;
 	uint32_t slots;
 	uint64_t oldest_slot; /* seconds below this hold nothing but pending entries */
-	uint32_t *slot;	      /* heads */
+	uint32_t *slot;       /* heads */
 	struct entry *entry;
 };
 
@@ -50,7 +50,9 @@ struct atr_identity *atr_identity_create(uint32_t capacity, uint64_t window_ms, 
 					     .entries = capacity,
 					     .key_len = sizeof(struct key),
 					     .hash_func = rte_jhash,
-					     .socket_id = socket};
+					     .socket_id = socket,
+					     /* Room for capacity, however keys fall. */
+					     .extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE};
 
 	if (!m)
 		return NULL;

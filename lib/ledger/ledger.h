@@ -11,7 +11,8 @@
  * A reading of several nodes is exact because it is a consistent cut (Chandy and Lamport, with
  * Lai and Yang's colouring in place of markers): a reader raises the epoch, each node copies its
  * book when it sees the new epoch between two batches, every item on a ring carries its sender's
- * epoch, and a node that meets an item of a newer epoch copies its book before it takes the item.
+ * epoch, and a node that meets an item of a newer epoch copies its book before it takes the item,
+ * or, in the middle of a batch, leaves the item on its ring until the batch is done.
  *
  * Layer 1: lib/reason, DPDK atomics. book functions are hot path.
  */
@@ -32,7 +33,7 @@ struct atr_tally {
 	uint64_t received;
 	uint64_t admitted;
 	uint64_t duplicate;
-	uint64_t held;	       /* gauge: waiting inside this node */
+	uint64_t held;         /* gauge: waiting inside this node */
 	uint64_t handover_out; /* put on rings to other shards */
 	uint64_t handover_in;
 	uint64_t bridge_out; /* put on rings between shard and control lcore */
@@ -52,12 +53,13 @@ struct atr_ledger_node {
 	uint32_t epoch; /* of the last snapshot; the colour of items this node sends */
 	struct {
 		struct atr_book book; /* valid for `epoch` below; writer: the node's lcore */
-		uint32_t epoch;	      /* released after book is complete; readers: any thread */
+		uint32_t epoch;       /* released after book is complete; readers: any thread */
 	} snapshot __rte_cache_aligned;
 } __rte_cache_aligned;
 
 struct atr_ledger {
-	uint32_t requested __rte_cache_aligned; /* writer: the reader's thread; readers: all nodes */
+	uint32_t requested
+		__rte_cache_aligned; /* writer: the reader's thread; readers: all nodes */
 	unsigned int nodes;
 	struct atr_ledger_node *node[ATR_NODES_MAX];
 };

@@ -15,7 +15,7 @@
 #include <rte_mbuf.h>
 
 #define ATR_NET_HDR_MAX (14 + 4 + 20 + 8) /* Ethernet, VLAN, IPv4, UDP */
-#define ATR_VLAN_NONE	0xFFFF
+#define ATR_VLAN_NONE   0xFFFF
 
 /* An addressed port. Written at boot, read-only afterwards. */
 struct atr_iface {
@@ -34,10 +34,10 @@ struct atr_iface {
 
 enum atr_net_class {
 	ATR_NET_DATAGRAM, /* UDP for our ingress port */
-	ATR_NET_ARP,	  /* for the control lcore */
-	ATR_NET_ICMP,	  /* echo request to us, for the control lcore */
+	ATR_NET_ARP,      /* for the control lcore */
+	ATR_NET_ICMP,     /* echo request to us, for the control lcore */
 	ATR_NET_FOREIGN,  /* not addressed to ATR: counted, dropped */
-	ATR_NET_REFUSED	  /* addressed to ATR and malformed: see reason */
+	ATR_NET_REFUSED   /* addressed to ATR and malformed: see reason */
 };
 
 struct atr_net_datagram {
@@ -46,7 +46,7 @@ struct atr_net_datagram {
 	uint16_t src_port;
 	uint16_t offset; /* of the UDP payload in the mbuf */
 	uint16_t length; /* of the UDP payload */
-	uint8_t reason;	 /* of ATR_NET_REFUSED */
+	uint8_t reason;  /* of ATR_NET_REFUSED */
 };
 
 /* Addresses that are ours beside iface->ip: ingress multicast groups of the plan. */
@@ -107,7 +107,8 @@ static inline uint16_t atr_net_hdr_size(const struct atr_iface *iface)
  * ones-complement sum (not folded, from rte_raw_cksum or rte_raw_cksum_mbuf) is payload_sum. Sets
  * checksums, or the offload flags and l2_len, l3_len where the port computes them. */
 void atr_net_udp_headers(struct rte_mbuf *mbuf, const struct atr_iface *iface,
-			 const struct atr_flow *flow, uint16_t payload_length, uint32_t payload_sum);
+			 const struct atr_flow *flow, uint16_t payload_length,
+			 uint32_t payload_sum);
 
 /* Multicast MAC of an IPv4 group (RFC 1112). */
 void atr_net_multicast_mac(uint32_t group, struct rte_ether_addr *mac);

@@ -19,19 +19,19 @@
 #include "../schema/schema.h"
 #include "../typecheck/typecheck.h"
 
-#define ATR_ID_MAX	   65535 /* sources, topics, types; ids begin at 1 */
-#define ATR_FEEDS_MAX	   64	 /* feed ids 0..63: a set of feeds is a uint64_t */
-#define ATR_ROLES_MAX	   64
-#define ATR_KEYS_MAX	   8 /* per source */
-#define ATR_DESTS_MAX	   64 /* per feed */
+#define ATR_ID_MAX         65535 /* sources, topics, types; ids begin at 1 */
+#define ATR_FEEDS_MAX      64    /* feed ids 0..63: a set of feeds is a uint64_t */
+#define ATR_ROLES_MAX      64
+#define ATR_KEYS_MAX       8  /* per source */
+#define ATR_DESTS_MAX      64 /* per feed */
 #define ATR_PREDICATES_MAX 8  /* per rule */
-#define ATR_LEVEL_MAX	   15 /* security levels 0..15 */
-#define ATR_NAME_MAX	   63 /* bytes of a name */
-#define ATR_RULES_MAX	   65536
+#define ATR_LEVEL_MAX      15 /* security levels 0..15 */
+#define ATR_NAME_MAX       63 /* bytes of a name */
+#define ATR_RULES_MAX      65536
 
 struct atr_rate {
 	uint64_t per_second; /* events; 0: unlimited */
-	uint64_t burst;	     /* events */
+	uint64_t burst;      /* events */
 };
 
 /* One key signs one kind of thing. */
@@ -42,14 +42,14 @@ struct atr_key {
 	enum atr_key_use use;
 	uint8_t public_key[32];
 	uint64_t not_before_ns; /* Unix time; 0 if not given */
-	uint64_t not_after_ns;	/* UINT64_MAX if not given; valid while before <= now < after */
+	uint64_t not_after_ns;  /* UINT64_MAX if not given; valid while before <= now < after */
 };
 
 struct atr_source {
 	bool present;
 	uint8_t level;
 	uint8_t priority; /* best priority its events may claim: 0..3 */
-	uint8_t role;	  /* index into plan->roles */
+	uint8_t role;     /* index into plan->roles */
 	uint8_t key_count;
 	uint32_t id;
 	uint32_t window;    /* sequences remembered; a power of two */
@@ -111,11 +111,11 @@ struct atr_action;
 struct atr_plan {
 	uint64_t generation; /* set by the control lcore when it publishes */
 	uint64_t realm;
-	uint32_t version;    /* of the document */
-	uint8_t digest[32];  /* SHA-256 of the document's RFC 8785 form */
+	uint32_t version;   /* of the document */
+	uint8_t digest[32]; /* SHA-256 of the document's RFC 8785 form */
 	char name[ATR_NAME_MAX + 1];
-	uint16_t udp_port;	/* ingress */
-	uint32_t envelope_bytes; /* largest envelope */
+	uint16_t udp_port;                     /* ingress */
+	uint32_t envelope_bytes;               /* largest envelope */
 	uint64_t uuid_past_ms, uuid_future_ms; /* window of UUIDv7 times around now */
 	/* Array lengths: highest id + 1. */
 	uint32_t source_slots, topic_slots, type_slots, feed_slots;

@@ -5,9 +5,10 @@
 
 #include "plan_internal.h"
 
-#define TEN         10u
-#define NUMBER_TEXT 32
-#define SIGN_BIT    (UINT64_C(1) << 63)
+#define TEN          10u
+#define NUMBER_TEXT  32
+#define SIGN_BIT     (UINT64_C(1) << 63)
+#define EXPONENT_MAX 324 /* of a double, either way */
 
 struct decimal {
 	bool negative;
@@ -32,8 +33,13 @@ static int parse_shortest(const char *text, struct decimal *d)
 			return -ERANGE;
 		d->exponent -= point;
 	}
-	if (*text == 'e')
-		d->exponent += atoi(text + 1);
+	if (*text == 'e') {
+		long exponent = strtol(text + 1, NULL, 10);
+
+		if (exponent < -EXPONENT_MAX || exponent > EXPONENT_MAX)
+			return -ERANGE;
+		d->exponent += (int)exponent;
+	}
 	return 0;
 }
 

@@ -61,7 +61,7 @@ int atr_port_check_addresses(uint16_t port_id, const struct atr_port_config *con
 	}
 	if (config->vlan != ATR_VLAN_NONE && (config->vlan == 0 || config->vlan > VLAN_MAX)) {
 		snprintf(error, size,
-			 "port %u: VLAN %u is not in 1..%u; correct it or leave it out", port_id,
+			 "port %u: VLAN %u is not in 1..%d; correct it or leave it out", port_id,
 			 config->vlan, VLAN_MAX);
 		return -EINVAL;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DESCRIPTORS_DEFAULT 1024
+#define MTU_MAX             9000 /* of the wire format; packets are built in mbufs made for it */
 
 static int fail(int code, uint16_t port_id, const char *driver, const char *what,
 		const char *remedy, char *error, size_t size)
@@ -152,8 +153,8 @@ int atr_port_start(uint16_t port_id, const struct atr_port_config *config, struc
 	if (result != 0)
 		return fail(result, port_id, "unknown driver", "asking what it can do",
 			    "attach a working device", error, size);
-	if (mtu == 0)
-		rte_eth_dev_get_mtu(port_id, &mtu);
+	if (mtu == 0 && rte_eth_dev_get_mtu(port_id, &mtu) == 0)
+		mtu = RTE_MIN(mtu, MTU_MAX);
 	memset(iface, 0, sizeof(*iface));
 	result = atr_port_check_addresses(port_id, config, error, size);
 	if (result == 0)

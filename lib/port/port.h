@@ -16,7 +16,7 @@
 struct atr_port_config {
 	uint16_t queues;           /* RX and as many TX: one a shard */
 	uint16_t rx_desc, tx_desc; /* 0: the driver's preference, within its limits */
-	uint16_t mtu;              /* 0: the port's own */
+	uint16_t mtu;              /* 0: the port's own, at most 9000 */
 	uint16_t vlan;
 	uint32_t ip, gateway;
 	uint8_t prefix_length;

@@ -65,12 +65,13 @@ static int topic_limits(struct atr_program *program, const struct atr_machine *m
 				      sizeof(*program->topic_limit));
 	if (!program->topic_limit)
 		return -ENOMEM;
+	program->topic_limits = (size_t)machine->shards * plan->topic_slots;
 	for (uint32_t t = 0; t < plan->topic_slots; t++) {
 		if (!plan->topics[t].present || plan->topics[t].rate.per_second == 0)
 			continue;
 		for (unsigned int s = 0; s < machine->shards; s++) {
-			struct atr_limit *limit =
-				limit_create(&plan->topics[t].rate, machine->shards, machine->socket);
+			struct atr_limit *limit = limit_create(&plan->topics[t].rate,
+							       machine->shards, machine->socket);
 
 			if (!limit)
 				return -ENOMEM;
@@ -125,8 +126,7 @@ static int route(struct atr_program *program, const struct atr_feed *feed, unsig
 		return -EMSGSIZE;
 	}
 	r->iface = (uint16_t)index;
-	r->neighbour =
-		atr_neighbour_add(machine->neighbours, iface, atr_next_hop(iface, dest->ip));
+	r->neighbour = atr_neighbour_add(machine->neighbours, iface, atr_next_hop(iface, dest->ip));
 	if (r->neighbour < 0) {
 		snprintf(error, size, "feeds '%s' destinations[%u]: neighbour table is full",
 			 feed->name, d);
@@ -145,8 +145,10 @@ static int build(struct atr_program *program, const struct atr_machine *machine,
 	const struct atr_plan *plan = program->plan;
 	int rc = 0;
 
-	snprintf(error, size, "program: out of memory for %u sources; lower their windows, or give "
-			      "EAL more memory (-m or hugepages)", plan->source_count);
+	snprintf(error, size,
+		 "program: out of memory for %u sources; lower their windows, or give "
+		 "EAL more memory (-m or hugepages)",
+		 plan->source_count);
 	program->udp_port = plan->udp_port;
 	program->groups = (struct atr_groups){.ip = plan->groups, .count = plan->group_count};
 	program->source = calloc(plan->source_slots + 1, sizeof(*program->source));
@@ -201,6 +203,8 @@ void atr_program_free(struct atr_program *program)
 			rte_free(program->source[s].limit);
 		}
 	}
+	for (size_t t = 0; program->topic_limit && t < program->topic_limits; t++)
+		rte_free(program->topic_limit[t]);
 	free(program->source);
 	free(program->topic_limit);
 	free(program->routes);

@@ -26,8 +26,8 @@
 
 /* One destination of a feed, resolved to a port and a next hop. */
 struct atr_route {
-	uint16_t iface; /* index into the appliance's interfaces */
-	int neighbour;	/* index into the neighbour table */
+	uint16_t iface;       /* index into the appliance's interfaces */
+	int neighbour;        /* index into the neighbour table */
 	struct atr_flow flow; /* dst_mac is filled from the neighbour at transmission */
 };
 
@@ -50,9 +50,10 @@ struct atr_reserve {
 	uint64_t reserved; /* sequences below may be admitted. Writer: control lcore, after the
 			      sync; reader: the owning shard */
 	uint32_t source;
+	struct atr_reserve *unsaved_next;    /* control lcore: list of those to be tried again */
 	uint64_t wanted __rte_cache_aligned; /* writer: the owning shard before it asks; reader:
 						the control lcore when it answers */
-	uint8_t asked; /* owning shard: a question is under way */
+	uint8_t asked;                       /* owning shard: a question is under way */
 } __rte_cache_aligned;
 
 /* True while a question for a higher high-water is under way. Owning shard, hot path. */
@@ -67,10 +68,12 @@ struct atr_source_state {
 	struct atr_window *window;
 	struct atr_reserve *reserve;
 	struct atr_limit *limit; /* NULL: unlimited */
-	/* Sequences that earlier frames of the same batch will take: [first, end). Owning shard. */
+	/* Sequences that earlier frames of the same batch will take, in it or deferred to the next:
+	 * [first, end). Owning shard. */
 	uint64_t batch; /* number of that batch */
 	uint64_t batch_first, batch_end;
-	uint32_t waiting; /* its frames in the shard's `reserving` queue. Owning shard */
+	uint64_t deferred_first; /* lowest of the deferred ones, UINT64_MAX if there is none */
+	uint32_t waiting;        /* its frames in the shard's `reserving` queue. Owning shard */
 };
 
 struct atr_program {
@@ -79,8 +82,9 @@ struct atr_program {
 	uint16_t udp_port;
 	struct atr_groups groups;
 	struct atr_source_state *source; /* plan->source_slots */
-	struct atr_limit **topic_limit;	 /* [shard * topic_slots + topic]; NULL: unlimited */
-	struct atr_feed_routes *routes;	 /* plan->feed_slots */
+	struct atr_limit **topic_limit;  /* [shard * topic_slots + topic]; NULL: unlimited */
+	size_t topic_limits;             /* entries of it */
+	struct atr_feed_routes *routes;  /* plan->feed_slots */
 };
 
 /* UDP port listened to while no plan says otherwise. */

@@ -19,15 +19,15 @@
 #define ATR_QUARANTINE_EVENTS 12 /* refused events named per frame; the rest are counted */
 
 struct atr_quarantine_item {
-	struct rte_mbuf *mbuf; /* whole packet as received; the writer frees this reference */
-	uint64_t time_ns;      /* Unix time of reception */
-	uint64_t generation;   /* of the plan that judged; 0: none */
+	struct rte_mbuf *mbuf;   /* whole packet as received; the writer frees this reference */
+	uint64_t time_ns;        /* Unix time of reception */
+	uint64_t generation;     /* of the plan that judged; 0: none */
 	uint64_t first_sequence; /* frames that were parsed */
-	uint32_t source;	 /* id, 0 if not known */
+	uint32_t source;         /* id, 0 if not known */
 	uint16_t offset, length; /* of the UDP payload */
 	uint16_t refused_events; /* of a frame; 0 when refused as a whole before parse */
-	uint16_t events;	 /* in the frame */
-	uint8_t reason;		 /* of the datagram: its first refusal */
+	uint16_t events;         /* in the frame */
+	uint8_t reason;          /* of the datagram: its first refusal */
 	uint8_t shard;
 	uint8_t is_envelope;
 	uint8_t named; /* entries of event[] in use */
@@ -40,13 +40,13 @@ struct atr_quarantine_item {
 _Static_assert(sizeof(struct atr_quarantine_item) % 4 == 0, "ring elements are words");
 
 struct atr_quarantine_params {
-	const char *directory;	  /* made if missing, mode 0750; up to 127 bytes */
-	uint64_t file_bytes;	  /* a file is closed before it grows beyond; at least 16384 */
-	unsigned int files;	  /* kept of each kind; the oldest is deleted */
+	const char *directory;       /* made if missing, mode 0750; up to 127 bytes */
+	uint64_t file_bytes;         /* a file is closed before it grows beyond; at least 16384 */
+	unsigned int files;          /* kept of each kind; the oldest is deleted */
 	uint64_t packets_per_second; /* written at most, with bursts of one second's worth; more are
 				      * dropped and counted; 1..10^9 */
-	unsigned int producers;	  /* shards + 1 (control) */
-	unsigned int ring_size;	  /* items a producer; a power of two */
+	unsigned int producers;      /* shards + 1 (control) */
+	unsigned int ring_size;      /* items a producer; a power of two */
 };
 
 struct atr_quarantine;
@@ -74,13 +74,13 @@ bool atr_quarantine_put(struct atr_quarantine *quarantine, unsigned int producer
 			const struct atr_quarantine_item *item);
 
 struct atr_quarantine_stats {
-	uint64_t written;	/* packets in pcapng and audit */
-	uint64_t dropped_ring;	/* ring full */
-	uint64_t dropped_rate;	/* over packets_per_second */
-	uint64_t dropped_disk;	/* write failed */
-	uint64_t bytes;		/* on disk now */
-	bool disk_stopped;	/* a write failed (disk full); tried again every 10 s */
-	char pcapng[256];	/* path of the file being written */
+	uint64_t written;      /* packets in pcapng and audit */
+	uint64_t dropped_ring; /* ring full */
+	uint64_t dropped_rate; /* over packets_per_second */
+	uint64_t dropped_disk; /* write failed */
+	uint64_t bytes;        /* on disk now */
+	bool disk_stopped;     /* a write failed (disk full); tried again every 10 s */
+	char pcapng[256];      /* path of the file being written */
 	char audit[256];
 };
 /* Any thread. */

@@ -158,12 +158,12 @@ static bool within_rate(struct atr_quarantine *quarantine, uint64_t now)
 static void take(struct atr_quarantine *quarantine, const struct atr_quarantine_item *item,
 		 uint64_t now)
 {
+	bool waits = quarantine->disk_stopped &&
+		     now < quarantine->failed_ns + quarantine->retry_after_ns;
+
 	if (!within_rate(quarantine, now))
 		quarantine->dropped_rate++;
-	else if (quarantine->disk_stopped &&
-		 now < quarantine->failed_ns + quarantine->retry_after_ns)
-		quarantine->dropped_disk++;
-	else if (!write_item(quarantine, item))
+	else if (waits || !write_item(quarantine, item))
 		quarantine->dropped_disk++;
 }
 

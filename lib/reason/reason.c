@@ -15,7 +15,7 @@ struct reason_row {
 static const struct reason_row rows[ATR_REASON_SPACE] = {
 	[ATR_OK] = {"ok", "admitted", ATR_GATE_NONE, false},
 	[ATR_DUPLICATE] = {"duplicate", "already admitted", ATR_GATE_NONE, false},
-#define ATR_REASON(code, NAME, reason_name, reason_gate, is_final, reason_text)                    \
+#define ATR_REASON(code, NAME, reason_name, reason_gate, is_final, reason_text) \
 	[code] = {#reason_name, reason_text, ATR_GATE_##reason_gate, is_final},
 #include "reason.def"
 #undef ATR_REASON
@@ -24,10 +24,10 @@ static const struct reason_row rows[ATR_REASON_SPACE] = {
 #undef RETRY
 
 static const char *const gate_names[ATR_GATE_COUNT] = {
-	[ATR_GATE_NONE] = "none",	      [ATR_GATE_INGRESS] = "ingress",
-	[ATR_GATE_SCHEMA] = "schema",	      [ATR_GATE_CANONICAL] = "canonical",
-	[ATR_GATE_SIGNATURE] = "signature",   [ATR_GATE_RULESET] = "ruleset",
-	[ATR_GATE_IDENTITY] = "identity",     [ATR_GATE_OVERLOAD] = "overload",
+	[ATR_GATE_NONE] = "none",           [ATR_GATE_INGRESS] = "ingress",
+	[ATR_GATE_SCHEMA] = "schema",       [ATR_GATE_CANONICAL] = "canonical",
+	[ATR_GATE_SIGNATURE] = "signature", [ATR_GATE_RULESET] = "ruleset",
+	[ATR_GATE_IDENTITY] = "identity",   [ATR_GATE_OVERLOAD] = "overload",
 };
 
 const char *atr_reason_name(uint8_t reason)

@@ -14,10 +14,10 @@
 #include "../plan/plan.h"
 #include "../wire/frame.h"
 
-#define ATR_RX_BURST	  32
-#define ATR_BATCH_FRAMES  64 /* an RX burst, and as many from the hold and from other shards */
-#define ATR_BATCH_EVENTS  (ATR_BATCH_FRAMES * ATR_FRAME_PACKETS_MAX)
-#define ATR_BATCH_ADMITS  32 /* envelopes admitted by the control lcore */
+#define ATR_RX_BURST     32
+#define ATR_BATCH_FRAMES 64 /* an RX burst, and as many from the hold and from other shards */
+#define ATR_BATCH_EVENTS (ATR_BATCH_FRAMES * ATR_FRAME_PACKETS_MAX)
+#define ATR_BATCH_ADMITS 32 /* envelopes admitted by the control lcore */
 
 struct atr_batch {
 	unsigned int count; /* frames: entries of the arrays below */

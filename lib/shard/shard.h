@@ -28,17 +28,17 @@
 /* What a stage has done. Writer: the shard's lcore; readers: telemetry, which may see values one
  * batch old. */
 struct atr_stage_stats {
-	uint64_t calls;	 /* with at least one item */
-	uint64_t items;	 /* datagrams, frames or events: the stage table says which */
+	uint64_t calls;  /* with at least one item */
+	uint64_t items;  /* datagrams, frames or events: the stage table says which */
 	uint64_t cycles; /* TSC cycles of those calls */
 };
 
 struct atr_rx_stats {
 	uint64_t packets, bytes;
 	uint64_t polls, empty_polls;
-	uint64_t handed_over;	/* frames given to the owning shard */
+	uint64_t handed_over;   /* frames given to the owning shard */
 	uint64_t reply_dropped; /* answers that found a ring full */
-	uint64_t link_dropped;	/* ARP and ICMP that found a ring full */
+	uint64_t link_dropped;  /* ARP and ICMP that found a ring full */
 };
 
 /* First in, first out waiting place of mbufs. Bounded; memory from creation. */
@@ -73,7 +73,7 @@ struct atr_shard {
 	struct atr_quarantine *quarantine;
 	struct atr_tag_key tag_key;
 	struct atr_program *const *program_slot; /* published by the control lcore, RCU */
-	struct rte_rcu_qsbr *rcu; /* this shard is thread `id` of it */
+	struct rte_rcu_qsbr *rcu;                /* this shard is thread `id` of it */
 	const struct atr_clock *clock;
 	uint64_t reserve_timeout_tsc;
 
@@ -88,9 +88,9 @@ struct atr_shard {
 	const struct atr_program *program; /* of the current batch */
 
 	/* Running state. */
-	uint64_t log_index;	/* of the next leaf; per epoch while durability is `none` */
+	uint64_t log_index;         /* of the next leaf; per epoch while durability is `none` */
 	unsigned int next_handover; /* round robin */
-	bool stopping;		 /* no more RX; what is under way is finished */
+	bool stopping;              /* no more RX; what is under way is finished */
 
 	struct atr_rx_stats rx __rte_cache_aligned;
 	struct atr_stage_stats stage[ATR_STAGES_MAX];
@@ -112,7 +112,7 @@ struct atr_shard_config {
 	struct rte_mempool *payloads, *headers;
 	struct atr_auth_params auth;
 	unsigned int queue_frames; /* of deferred and reserving each; a power of two */
-	uint32_t epoch;		   /* of the feed sessions */
+	uint32_t epoch;            /* of the feed sessions */
 	unsigned int flush_us;
 	unsigned int simd_bits;
 };

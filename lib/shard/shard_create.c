@@ -8,9 +8,9 @@
 
 #include "shard.h"
 
-#define RESERVE_TIMEOUT_S   2
-#define HEARTBEAT_PER_HZ    1
-#define IPV4_UDP_HDR_SIZE   28
+#define RESERVE_TIMEOUT_S 2
+#define HEARTBEAT_PER_HZ  1
+#define IPV4_UDP_HDR_SIZE 28
 
 static int queue_create(struct atr_queue *queue, unsigned int frames, int socket)
 {
@@ -31,8 +31,8 @@ static void queue_free(struct atr_queue *queue)
 
 static struct atr_feeds *feeds_create(const struct atr_shard_config *config)
 {
-	struct atr_feeds *feeds =
-		rte_zmalloc_socket("atr_feeds", sizeof(*feeds), RTE_CACHE_LINE_SIZE, config->socket);
+	struct atr_feeds *feeds = rte_zmalloc_socket("atr_feeds", sizeof(*feeds),
+						     RTE_CACHE_LINE_SIZE, config->socket);
 	uint16_t mtu = UINT16_MAX;
 
 	if (!feeds)
@@ -129,7 +129,8 @@ void atr_shard_free(struct atr_shard *shard)
 
 size_t atr_shard_footprint(const struct atr_shard_config *config)
 {
-	return sizeof(struct atr_shard) + sizeof(struct atr_ledger_node) + sizeof(struct atr_batch) +
-	       sizeof(struct atr_feeds) + atr_auth_footprint(&config->auth) +
+	return sizeof(struct atr_shard) + sizeof(struct atr_ledger_node) +
+	       sizeof(struct atr_batch) + sizeof(struct atr_feeds) +
+	       atr_auth_footprint(&config->auth) +
 	       2 * config->queue_frames * (sizeof(struct rte_mbuf *) + sizeof(uint64_t));
 }

@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 #define ATR_PUBLIC_KEY_SIZE 32
-#define ATR_SIG_SIZE	    64
-#define ATR_SEED_SIZE	    32
+#define ATR_SIG_SIZE        64
+#define ATR_SEED_SIZE       32
 
 /* Initialises libsodium; call once before anything else here. -EIO if it fails. */
 int atr_sign_init(void);

@@ -68,7 +68,8 @@ static void ask(struct atr_shard *shard)
 	unsigned int n = atr_auth_requests(shard->auth, request, REQUESTS_MAX);
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (atr_send(shard->bridge->verify[shard->id], ATR_MSG_ROOT,
+		if (atr_may_ask(shard->bridge->verify[shard->id]) &&
+		    atr_send(shard->bridge->verify[shard->id], ATR_MSG_ROOT,
 			     (uint16_t)shard->node->epoch, shard->id, request[i]))
 			continue;
 		atr_auth_unsent(shard->auth, &request[i], n - i);

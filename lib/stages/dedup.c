@@ -12,15 +12,19 @@ static bool has(const uint8_t *reason, unsigned int count, uint8_t wanted)
 	return false;
 }
 
-/* Would earlier frames of this batch change the answer for [first, last]? */
+/* Would earlier frames of this batch change the answer for [first, last]? open: some of its events
+ * are free or ahead. */
 static bool depends(const struct atr_batch *batch, const struct atr_source_state *state,
-		    uint32_t window, uint64_t first, uint64_t last, bool ahead)
+		    uint32_t window, uint64_t first, uint64_t last, bool open, bool ahead)
 {
 	if (state->batch != batch->number)
 		return false;
+	/* It would push a deferred one below the window. */
+	if (last > state->deferred_first && last - state->deferred_first >= window)
+		return true;
 	if (first >= state->batch_end)
 		return ahead;
-	if (last >= state->batch_first)
+	if (open && last >= state->batch_first)
 		return true;
 	return state->batch_end > window && first < state->batch_end - window;
 }
@@ -32,6 +36,7 @@ static void will_take(const struct atr_batch *batch, struct atr_source_state *st
 
 	if (state->batch != batch->number) {
 		state->batch = batch->number;
+		state->deferred_first = UINT64_MAX;
 		state->batch_first = first;
 		state->batch_end = end;
 		return;
@@ -57,7 +62,7 @@ static void wait_in(struct atr_shard *shard, struct atr_batch *batch, unsigned i
 /* Asks the control lcore to make a higher high-water durable, once at a time. */
 static void ask(struct atr_shard *shard, struct atr_reserve *reserve, uint64_t sequence)
 {
-	if (atr_reserve_asked(reserve))
+	if (atr_reserve_asked(reserve) || !atr_may_ask(shard->bridge->verify[shard->id]))
 		return;
 	reserve->wanted = sequence;
 	reserve->asked = atr_send(shard->bridge->verify[shard->id], ATR_MSG_RESERVE,
@@ -70,6 +75,15 @@ static void wait_reserve(struct atr_shard *shard, struct atr_batch *batch, unsig
 {
 	wait_in(shard, batch, f, &shard->reserving, ATR_REASON_RESERVE_WAIT);
 	state->waiting += batch->mbuf[f] == NULL;
+}
+
+/* Waits for the next batch; what it may take then counts for the frames behind it now. */
+static void defer(struct atr_shard *shard, struct atr_batch *batch, unsigned int f,
+		  struct atr_source_state *state, uint64_t first, uint64_t last)
+{
+	will_take(batch, state, first, last);
+	state->deferred_first = RTE_MIN(state->deferred_first, first);
+	wait_in(shard, batch, f, &shard->deferred, ATR_REASON_HOLD_FULL);
 }
 
 static void test(struct atr_shard *shard, struct atr_batch *batch, unsigned int i)
@@ -92,10 +106,11 @@ static void test(struct atr_shard *shard, struct atr_batch *batch, unsigned int 
 	fresh = atr_window_test(state->window, first, frame->packet_count, batch->tag[f], reason);
 	ahead = has(reason, frame->packet_count, ATR_REASON_AHEAD);
 
-	if (fresh == 0 && !ahead)
+	if (fresh == 0 && last < atr_window_floor(state->window))
 		return;
-	if (unlikely(depends(batch, state, batch->source[f]->window, first, last, ahead))) {
-		wait_in(shard, batch, f, &shard->deferred, ATR_REASON_HOLD_FULL);
+	if (unlikely(depends(batch, state, batch->source[f]->window, first, last,
+			     fresh > 0 || ahead, ahead))) {
+		defer(shard, batch, f, state, first, last);
 		return;
 	}
 	if (fresh == 0)
@@ -108,6 +123,10 @@ static void test(struct atr_shard *shard, struct atr_batch *batch, unsigned int 
 	}
 	if (meta->reason == ATR_REASON_RESERVE_WAIT) {
 		batch->reason[f] = ATR_REASON_RESERVE_WAIT;
+		return;
+	}
+	if (unlikely(state->batch == batch->number && state->deferred_first < UINT64_MAX)) {
+		defer(shard, batch, f, state, first, last);
 		return;
 	}
 	ask(shard, state->reserve, last);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stage 2: from Ethernet to the frame's structure; what the control lcore answers goes up the
  * bridge, and a frame of another shard's source goes to that shard. */
+#include <string.h>
+
 #include "stages.h"
 
 static void give(struct atr_batch *batch, unsigned int f)
@@ -99,6 +101,15 @@ static void hand_over(struct atr_shard *shard, struct atr_batch *batch, unsigned
 	give(batch, f);
 }
 
+static void begin_events(struct atr_batch *batch, unsigned int f)
+{
+	unsigned int count = batch->frame[f].packet_count;
+
+	batch->event_first[f] = batch->event_count;
+	memset(&batch->event_reason[batch->event_count], ATR_OK, count);
+	batch->event_count += count;
+}
+
 static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
 {
 	struct rte_mbuf *m = batch->mbuf[f];
@@ -112,21 +123,19 @@ static void frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		fr->hdr = NULL;
 		return;
 	}
+	/* Before anything can refuse the frame: settling it reads its events' reasons. */
+	begin_events(batch, f);
 	if (meta->origin == ATR_ORIGIN_PORT) {
 		meta->events = fr->packet_count;
 		shard->node->book.events.received += fr->packet_count;
 		owner = fr->hdr->source % shard->shards;
 		if (owner != shard->id) {
 			hand_over(shard, batch, f, owner);
-			if (batch->mbuf[f] == NULL || batch->reason[f] != ATR_OK)
+			if (batch->mbuf[f] == NULL)
 				return;
 		}
 	}
-	batch->event_first[f] = batch->event_count;
-	for (unsigned int i = 0; i < fr->packet_count; i++)
-		batch->event_reason[batch->event_count + i] = ATR_OK;
-	batch->event_count += fr->packet_count;
-	if (unlikely(!shard->program->plan))
+	if (unlikely(!shard->program->plan) && batch->reason[f] == ATR_OK)
 		batch->reason[f] = ATR_REASON_NO_PLAN;
 }
 

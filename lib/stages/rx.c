@@ -53,8 +53,13 @@ static struct rte_mbuf *pop(struct atr_shard *shard, struct atr_queue *queue)
 
 static void from_deferred(struct atr_shard *shard, struct atr_batch *batch)
 {
-	while (atr_queue_count(&shard->deferred) > 0 && batch->count < ATR_BATCH_FRAMES)
-		add(batch, pop(shard, &shard->deferred), ATR_ORIGIN_HOLD, ATR_OK);
+	while (atr_queue_count(&shard->deferred) > 0 && batch->count < ATR_BATCH_FRAMES) {
+		struct rte_mbuf *mbuf = pop(shard, &shard->deferred);
+		/* Whoever was before the frames of its source in `reserving` stays so. */
+		bool reserved = atr_meta(mbuf)->origin == ATR_ORIGIN_RESERVE;
+
+		add(batch, mbuf, reserved ? ATR_ORIGIN_RESERVE : ATR_ORIGIN_HOLD, ATR_OK);
+	}
 }
 
 /* What the source of a frame in `reserving` waits with; NULL if the plan no longer has it (the
@@ -89,6 +94,8 @@ static void from_reserving(struct atr_shard *shard, struct atr_batch *batch)
 	}
 }
 
+/* The batch has begun: some of what this shard has is in no book now. So frames of a newer epoch
+ * stay on their ring until the next batch, which copies the book first. */
 static void from_handover(struct atr_shard *shard, struct atr_batch *batch)
 {
 	struct atr_msg msg[HANDOVER_MAX];
@@ -100,10 +107,9 @@ static void from_handover(struct atr_shard *shard, struct atr_batch *batch)
 
 		if (from == shard->id)
 			continue;
-		n = atr_receive(shard->bridge->handover[from][shard->id], msg, room);
-		if (n == 0)
-			continue;
-		atr_ledger_meet(shard->ledger, shard->node, msg[n - 1].epoch);
+		/* What is of a newer cut waits for the next turn, which begins with that cut. */
+		n = atr_receive_until(shard->bridge->handover[from][shard->id], msg, room,
+				      (uint16_t)shard->node->epoch);
 		for (unsigned int k = 0; k < n; k++) {
 			struct rte_mbuf *mbuf = msg[k].ptr;
 
@@ -173,8 +179,9 @@ unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch)
 		return batch->count + batch->admit_count;
 	if (shard->shards > 1 && batch->count <= ATR_BATCH_FRAMES - HANDOVER_MAX)
 		from_handover(shard, batch);
+	/* Another port begins each turn: two busy ones could fill every batch. */
 	for (unsigned int p = 0; p < shard->iface_count && !shard->stopping; p++)
 		if (batch->count < ATR_BATCH_FRAMES)
-			from_port(shard, batch, p);
+			from_port(shard, batch, (batch->number + p) % shard->iface_count);
 	return batch->count + batch->admit_count;
 }

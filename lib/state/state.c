@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,15 @@
 
 #include <rte_hash_crc.h>
 
-#define STATE_MAGIC	 0x53525441u /* "ATRS" */
-#define STATE_FILE	 "state.atr"
-#define STATE_TEMPORARY	 "state.atr.new"
-#define STATE_IDS	 65536 /* sources */
-#define STATE_BYTES_MAX	 (64u << 20)
-#define STATE_PENDING_MAX 64
+#define STATE_MAGIC         0x53525441u /* "ATRS" */
+#define STATE_FILE          "state.atr"
+#define STATE_TEMPORARY     "state.atr.new"
+#define STATE_IDS           65536 /* sources */
+#define STATE_BYTES_MAX     (64u << 20)
+#define STATE_PENDING_MAX   64
+#define STATE_COMPACT       (16u << 20) /* a longer file is rewritten: one record a key */
+#define STATE_COMPACT_RETRY (1u << 20)
+#define STATE_COUNT_SHIFT   32 /* in the epoch's value: above it, records of the rewritten part */
 
 struct atr_state {
 	int dir_fd;
@@ -27,6 +31,8 @@ struct atr_state {
 	uint64_t source[STATE_IDS];
 	unsigned int pending;
 	off_t durable; /* bytes of the file known to be on disk */
+	off_t compact_at;
+	bool renamed; /* the file is new, and its name not yet known to be on disk */
 	struct atr_state_record record[STATE_PENDING_MAX];
 };
 
@@ -48,19 +54,14 @@ static bool apply(struct atr_state *state, const struct atr_state_record *r)
 	if (r->magic != STATE_MAGIC || r->crc != crc(r))
 		return false;
 	switch (r->kind) {
-	case ATR_STATE_EPOCH:
-		state->epoch = (uint32_t)r->value;
-		return true;
-	case ATR_STATE_UUID:
-		state->uuid = r->value;
-		return true;
+	case ATR_STATE_EPOCH: state->epoch = (uint32_t)r->value; return true;
+	case ATR_STATE_UUID: state->uuid = r->value; return true;
 	case ATR_STATE_SOURCE:
 		if (r->id >= STATE_IDS)
 			return false;
 		state->source[r->id] = r->value;
 		return true;
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -68,7 +69,7 @@ static int load(struct atr_state *state, const char *directory, char *error, siz
 {
 	struct atr_state_record r;
 	struct stat st;
-	off_t at = 0;
+	off_t at = 0, whole = sizeof(r);
 	int fd = openat(state->dir_fd, STATE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0 && errno == ENOENT)
@@ -80,12 +81,17 @@ static int load(struct atr_state *state, const char *directory, char *error, siz
 			close(fd);
 		return -EIO;
 	}
-	for (; at + (off_t)sizeof(r) <= st.st_size; at += (off_t)sizeof(r)) {
-		if (pread(fd, &r, sizeof(r), at) == (ssize_t)sizeof(r) && apply(state, &r))
+	for (; at < whole || at + (off_t)sizeof(r) <= st.st_size; at += (off_t)sizeof(r)) {
+		bool good = pread(fd, &r, sizeof(r), at) == (ssize_t)sizeof(r) && apply(state, &r);
+
+		/* What the last start rewrote was whole before it got its name. */
+		if (at == 0 && good && r.kind == ATR_STATE_EPOCH)
+			whole = (off_t)((r.value >> STATE_COUNT_SHIFT) * sizeof(r));
+		if (good && (at > 0 || r.kind == ATR_STATE_EPOCH))
 			continue;
-		/* One sync writes at most STATE_PENDING_MAX records; a crash may tear any of the last
-		 * ones, and nobody was promised what those held. */
-		if (at + STATE_PENDING_MAX * (off_t)sizeof(r) >= st.st_size)
+		/* One sync writes at most STATE_PENDING_MAX records; a crash may tear any of the
+		 * last ones, and nobody was promised what those held. */
+		if (at >= whole && at + STATE_PENDING_MAX * (off_t)sizeof(r) >= st.st_size)
 			continue;
 		snprintf(error, size,
 			 "state %s/%s: record at byte %lld is damaged; restore the file from a "
@@ -116,39 +122,67 @@ static int write_all(int fd, const void *data, size_t length, off_t at)
 	return 0;
 }
 
-/* Writes a compact file for the new epoch and puts it in place of the old one. */
-static int rewrite(struct atr_state *state)
+/* One record a key that has a value. */
+static int write_compact(const struct atr_state *state, int fd, off_t *length)
 {
 	struct atr_state_record r;
+	uint64_t count = 2; /* epoch and time */
 	off_t at = 0;
 	int rc;
 
-	state->fd = openat(state->dir_fd, STATE_TEMPORARY,
-			   O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (state->fd < 0)
-		return -errno;
-	r = make(ATR_STATE_EPOCH, 0, state->epoch);
-	rc = write_all(state->fd, &r, sizeof(r), at);
+	for (uint32_t id = 0; id < STATE_IDS; id++)
+		count += state->source[id] != 0;
+	r = make(ATR_STATE_EPOCH, 0, state->epoch | count << STATE_COUNT_SHIFT);
+	rc = write_all(fd, &r, sizeof(r), at);
 	at += (off_t)sizeof(r);
 	r = make(ATR_STATE_UUID, 0, state->uuid);
 	if (rc == 0)
-		rc = write_all(state->fd, &r, sizeof(r), at);
+		rc = write_all(fd, &r, sizeof(r), at);
 	at += (off_t)sizeof(r);
 	for (uint32_t id = 0; rc == 0 && id < STATE_IDS; id++) {
 		if (state->source[id] == 0)
 			continue;
 		r = make(ATR_STATE_SOURCE, id, state->source[id]);
-		rc = write_all(state->fd, &r, sizeof(r), at);
+		rc = write_all(fd, &r, sizeof(r), at);
 		at += (off_t)sizeof(r);
 	}
-	if (rc < 0)
-		return rc;
-	if (fsync(state->fd) < 0 ||
-	    renameat(state->dir_fd, STATE_TEMPORARY, state->dir_fd, STATE_FILE) < 0 ||
-	    fsync(state->dir_fd) < 0)
+	*length = at;
+	return rc;
+}
+
+/* Until the directory is on disk, a crash may bring the old file back. */
+static int sync_rename(struct atr_state *state)
+{
+	if (state->renamed && fsync(state->dir_fd) < 0)
 		return -errno;
-	state->durable = at;
+	state->renamed = false;
 	return 0;
+}
+
+/* Puts a file with one record a key in place of the old one, which stays in use if that fails. */
+static int rewrite(struct atr_state *state)
+{
+	off_t length;
+	int rc, fd = openat(state->dir_fd, STATE_TEMPORARY,
+			    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	if (fd < 0)
+		return -errno;
+	rc = write_compact(state, fd, &length);
+	if (rc == 0 && (fsync(fd) < 0 ||
+			renameat(state->dir_fd, STATE_TEMPORARY, state->dir_fd, STATE_FILE) < 0))
+		rc = -errno;
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	if (state->fd >= 0)
+		close(state->fd);
+	state->fd = fd;
+	state->durable = length;
+	state->compact_at = STATE_COMPACT;
+	state->renamed = true;
+	return sync_rename(state);
 }
 
 static int open_directory(const char *directory, char *error, size_t size)
@@ -225,8 +259,18 @@ int atr_state_put(struct atr_state *state, enum atr_state_kind kind, uint32_t id
 {
 	if (kind == ATR_STATE_SOURCE && id >= STATE_IDS)
 		return -EINVAL;
-	if (state->pending == STATE_PENDING_MAX)
-		return -ENOSPC;
+	/* What could not be written is asked for again and again: one record a key waits. */
+	for (unsigned int i = 0; i < state->pending; i++)
+		if (state->record[i].kind == (uint32_t)kind && state->record[i].id == id) {
+			state->record[i] = make(kind, id, value);
+			return 0;
+		}
+	if (state->pending == STATE_PENDING_MAX) {
+		int rc = atr_state_sync(state);
+
+		if (rc < 0)
+			return rc;
+	}
 	state->record[state->pending++] = make(kind, id, value);
 	return 0;
 }
@@ -243,11 +287,22 @@ int atr_state_sync(struct atr_state *state)
 		return rc;
 	if (fdatasync(state->fd) < 0)
 		return -errno;
+	rc = sync_rename(state);
+	if (rc < 0)
+		return rc;
 	for (unsigned int i = 0; i < state->pending; i++)
 		apply(state, &state->record[i]);
 	state->durable += (off_t)length;
 	state->pending = 0;
-	return 0;
+	if (state->durable <= state->compact_at)
+		return 0;
+	rc = rewrite(state);
+	if (rc < 0 && !state->renamed) {
+		/* All is durable in the long file; it is tried again some records later. */
+		state->compact_at += STATE_COMPACT_RETRY;
+		return 0;
+	}
+	return rc;
 }
 
 void atr_state_close(struct atr_state *state)

@@ -32,7 +32,7 @@ static uint32_t character(const uint8_t *p, uint32_t remaining)
 		return 0;
 	/* The second byte excludes C1 controls, overlong forms, surrogates, and beyond U+10FFFF. */
 	switch (p[0]) {
-	case 0xC2: low = 0xA0; break;
+	case 0xC2:
 	case 0xE0: low = 0xA0; break;
 	case 0xED: high = 0x9F; break;
 	case 0xF0: low = 0x90; break;

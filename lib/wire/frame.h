@@ -18,31 +18,31 @@
 
 #define ATR_FRAME_VERSION    1
 #define ATR_FRAME_HDR_SIZE   64
-#define ATR_PACKET_SIZE	     64
+#define ATR_PACKET_SIZE      64
 #define ATR_PACKET_DATA_SIZE 48
-#define ATR_INLINE_MAX	     36 /* payload bytes that fit a packet; longer ones go to the arena */
+#define ATR_INLINE_MAX       36 /* payload bytes that fit a packet; longer ones go to the arena */
 #define ATR_SIGNATURE_SIZE   64
-#define ATR_HASH_SIZE	     32 /* SHA-256 */
-#define ATR_PROOF_MAX	     32 /* nodes: leaf_count is a u32 */
+#define ATR_HASH_SIZE        32 /* SHA-256 */
+#define ATR_PROOF_MAX        32 /* nodes: leaf_count is a u32 */
 
 /* Largest UDP payload accepted: MTU 9,000 less IPv4 and UDP headers. */
 #define ATR_DATAGRAM_MAX (9000 - 20 - 8)
 /* Packets that fit the largest datagram. */
-#define ATR_FRAME_PACKETS_MAX                                                                      \
+#define ATR_FRAME_PACKETS_MAX \
 	((ATR_DATAGRAM_MAX - ATR_FRAME_HDR_SIZE - ATR_SIGNATURE_SIZE) / ATR_PACKET_SIZE)
 
 /* First byte of a datagram: RFC 6962's leaf prefix for frames, '{' for envelopes. */
-#define ATR_FIRST_BYTE_FRAME	0x00
+#define ATR_FIRST_BYTE_FRAME    0x00
 #define ATR_FIRST_BYTE_ENVELOPE 0x7B
 
 /* Packet flags. Exactly one of INLINE and ARENA; PRIORITY is P0 (highest) to P3.
  * ENVELOPE occurs on feeds only, together with ARENA, and is refused on ingress. */
-#define ATR_FLAG_INLINE		UINT64_C(0x01)
-#define ATR_FLAG_ARENA		UINT64_C(0x02)
+#define ATR_FLAG_INLINE         UINT64_C(0x01)
+#define ATR_FLAG_ARENA          UINT64_C(0x02)
 #define ATR_FLAG_PRIORITY_SHIFT 2
-#define ATR_FLAG_PRIORITY_MASK	UINT64_C(0x0C)
-#define ATR_FLAG_ENVELOPE	UINT64_C(0x10)
-#define ATR_FLAGS_INGRESS	(ATR_FLAG_INLINE | ATR_FLAG_ARENA | ATR_FLAG_PRIORITY_MASK)
+#define ATR_FLAG_PRIORITY_MASK  UINT64_C(0x0C)
+#define ATR_FLAG_ENVELOPE       UINT64_C(0x10)
+#define ATR_FLAGS_INGRESS       (ATR_FLAG_INLINE | ATR_FLAG_ARENA | ATR_FLAG_PRIORITY_MASK)
 
 struct atr_frame_hdr {
 	uint8_t magic[4]; /* 00 'A' 'T' 'R' */
@@ -63,10 +63,10 @@ struct atr_frame_hdr {
 struct atr_packet {
 	uint64_t flags;
 	uint32_t topic_id;
-	uint32_t sender_id; /* equals the frame's source */
+	uint32_t sender_id;    /* equals the frame's source */
 	uint64_t timestamp_ns; /* Unix time of the event; data[0..8) */
 	uint32_t type_id;      /* data[8..12) */
-	union {		       /* data[12..48) */
+	union {                /* data[12..48) */
 		uint8_t payload[ATR_INLINE_MAX];
 		struct {
 			uint32_t offset; /* into the arena */
@@ -99,10 +99,10 @@ _Static_assert(offsetof(struct atr_packet, arena.length) == 32, "arena length at
 struct atr_frame {
 	const struct atr_frame_hdr *hdr;
 	const struct atr_packet *packets; /* packet_count of them */
-	const uint8_t *arena;		  /* arena_length bytes */
-	const uint8_t *signature;	  /* 64 bytes */
-	const uint8_t *proof;		  /* proof_nodes * 32 bytes, leaf to root */
-	uint32_t leaf_size;		  /* bytes of header..arena, what the leaf hash covers */
+	const uint8_t *arena;             /* arena_length bytes */
+	const uint8_t *signature;         /* 64 bytes */
+	const uint8_t *proof;             /* proof_nodes * 32 bytes, leaf to root */
+	uint32_t leaf_size;               /* bytes of header..arena, what the leaf hash covers */
 	uint16_t packet_count;
 	uint16_t proof_nodes;
 };
@@ -151,7 +151,7 @@ struct atr_event {
 	uint32_t topic_id;
 	uint32_t type_id;
 	uint64_t timestamp_ns;
-	uint8_t priority;	/* 0..3 */
+	uint8_t priority;       /* 0..3 */
 	const uint8_t *payload; /* payload_length bytes */
 	uint32_t payload_length;
 };

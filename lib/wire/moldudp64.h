@@ -12,13 +12,13 @@
 
 #include "frame.h"
 
-#define ATR_MOLD_SESSION_SIZE	10
-#define ATR_MOLD_HDR_SIZE	20
-#define ATR_MOLD_LENGTH_SIZE	2
-#define ATR_MOLD_COUNT_END	0xFFFF /* message count of an end-of-session packet */
-#define ATR_MOLD_COUNT_MAX	0xFFFE
+#define ATR_MOLD_SESSION_SIZE 10
+#define ATR_MOLD_HDR_SIZE     20
+#define ATR_MOLD_LENGTH_SIZE  2
+#define ATR_MOLD_COUNT_END    0xFFFF /* message count of an end-of-session packet */
+#define ATR_MOLD_COUNT_MAX    0xFFFE
 /* Bytes of a message block with a payload of n arena bytes: length field, sequence, packet, n. */
-#define ATR_MOLD_BLOCK_SIZE(n)	(ATR_MOLD_LENGTH_SIZE + 8 + ATR_PACKET_SIZE + (n))
+#define ATR_MOLD_BLOCK_SIZE(n) (ATR_MOLD_LENGTH_SIZE + 8 + ATR_PACKET_SIZE + (n))
 
 struct atr_mold_hdr {
 	char session[ATR_MOLD_SESSION_SIZE];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What one data lcore does with every gate on: the appliance's own stage table, shard and control
  * lcore, from a net_ring port to a net_ring port. Unique, really signed frames in 256-frame trees;
- * every root is verified by the control lcore during the run; a run that lost or misjudged one event
- * fails. Scope: tier3-ceiling, durability none.
+ * every root is verified by the control lcore during the run; a run that lost or misjudged one
+ * event fails. Scope: tier3-ceiling, durability none.
  *
  *   bench_path [-n FRAMES] [-m MTU] [-p PASSES]
  */
@@ -27,28 +27,31 @@
 #include "../../lib/port/port.h"
 #include "../../lib/stages/stages.h"
 
-#define TREE	   256u
-#define SOURCE	   1u
-#define REALM	   UINT64_C(0xbe)
-#define PAYLOAD	   24
+#define TREE       256u
+#define SOURCE     1u
+#define REALM      UINT64_C(0xbe)
+#define PAYLOAD    24
 #define UDP_HDRS   42
 #define PASSES_MAX 64
-#define IP_OURS	   0x0A000001u
+#define IP_OURS    0x0A000001u
 #define IP_THEIRS  0x0A000002u
 
 static const char plan_text[] =
 	"{\"atr_plan\":1,\"name\":\"bench\",\"version\":1,\"realm\":\"00000000000000be\","
 	"\"ingress\":{\"udp_port\":26400},\"sources\":[{\"id\":1,\"name\":\"s\",\"role\":\"r\","
-	"\"window\":65536,\"max_ahead\":1000000,\"keys\":[{\"id\":1,\"use\":\"frames\",\"public\":\"%s\"}]}],"
+	"\"window\":65536,\"max_ahead\":1000000,\"keys\":[{\"id\":1,\"use\":\"frames\",\"public\":"
+	"\"%s\"}]}],"
 	"\"types\":[{\"id\":1,\"name\":\"t\",\"binary\":{\"size\":24,\"fields\":["
 	"{\"name\":\"a\",\"at\":0,\"kind\":\"u32\",\"max\":1000000000},"
 	"{\"name\":\"b\",\"at\":4,\"kind\":\"i16\",\"min\":-500,\"max\":1200},"
 	"{\"name\":\"c\",\"at\":6,\"kind\":\"u8\",\"enum\":[1,2,3]},"
-	"{\"name\":\"d\",\"at\":8,\"kind\":\"i64\"},{\"name\":\"e\",\"at\":16,\"kind\":\"u64\"}]}}],"
+	"{\"name\":\"d\",\"at\":8,\"kind\":\"i64\"},{\"name\":\"e\",\"at\":16,\"kind\":\"u64\"}]}}]"
+	","
 	"\"topics\":[{\"id\":1,\"name\":\"t\"}],"
 	"\"rules\":[{\"name\":\"all\",\"roles\":[\"r\"],\"topics\":[\"t\"],\"types\":[\"t\"],"
 	"\"feeds\":[\"f\"]}],"
-	"\"feeds\":[{\"id\":0,\"name\":\"f\",\"durability\":\"none\",\"destinations\":[{\"to\":\"10.0.0.2:5000\"}]}]}";
+	"\"feeds\":[{\"id\":0,\"name\":\"f\",\"durability\":\"none\",\"destinations\":[{\"to\":"
+	"\"10.0.0.2:5000\"}]}]}";
 
 static struct bench {
 	unsigned int frames, mtu, passes, events; /* events: in a frame */
@@ -85,8 +88,11 @@ static struct rte_mbuf *packet(const uint8_t *body, size_t length, const uint8_t
 			       const uint8_t *proof, int nodes)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(b.rx);
-	struct atr_flow flow = {.dst_mac = b.iface.mac, .dst_ip = IP_OURS, .dst_port = 26400,
-				.src_port = 4000, .ttl = 64};
+	struct atr_flow flow = {.dst_mac = b.iface.mac,
+				.dst_ip = IP_OURS,
+				.dst_port = 26400,
+				.src_port = 4000,
+				.ttl = 64};
 	struct atr_iface theirs = b.iface;
 	size_t payload = length + ATR_SIGNATURE_SIZE + (size_t)nodes * ATR_HASH_SIZE;
 	uint8_t *p;
@@ -118,9 +124,13 @@ static void tree(struct rte_mbuf **out)
 	int length = 0;
 
 	for (uint32_t f = 0; f < TREE; f++) {
-		struct atr_frame_spec spec = {.realm = REALM, .source = SOURCE, .key = 1,
-					      .first_sequence = b.sequence, .timestamp_ns = 1,
-					      .leaf_index = f, .leaf_count = TREE};
+		struct atr_frame_spec spec = {.realm = REALM,
+					      .source = SOURCE,
+					      .key = 1,
+					      .first_sequence = b.sequence,
+					      .timestamp_ns = 1,
+					      .leaf_index = f,
+					      .leaf_count = TREE};
 
 		for (unsigned int e = 0; e < b.events; e++) {
 			uint32_t a = (uint32_t)(b.sequence + e) % 1000000000u;
@@ -128,7 +138,8 @@ static void tree(struct rte_mbuf **out)
 			memset(payload[e], 0, PAYLOAD);
 			memcpy(payload[e], &a, sizeof(a));
 			payload[e][6] = 1 + (uint8_t)(e % 3);
-			event[e] = (struct atr_event){.topic_id = 1, .type_id = 1,
+			event[e] = (struct atr_event){.topic_id = 1,
+						      .type_id = 1,
 						      .timestamp_ns = b.sequence + e,
 						      .payload = payload[e],
 						      .payload_length = PAYLOAD};
@@ -206,8 +217,8 @@ static void pools(void)
 				       RTE_ALIGN(sizeof(struct atr_meta), 64), room, SOCKET_ID_ANY);
 	b.payloads = rte_pktmbuf_pool_create("payload", 2 * b.frames + 4096, 256, 0, room,
 					     SOCKET_ID_ANY);
-	b.headers = rte_pktmbuf_pool_create("header", 2 * b.frames + 4096, 256, 0, 192,
-					    SOCKET_ID_ANY);
+	b.headers =
+		rte_pktmbuf_pool_create("header", 2 * b.frames + 4096, 256, 0, 192, SOCKET_ID_ANY);
 	b.in = rte_ring_create("in", rte_align32pow2(b.frames + 1), SOCKET_ID_ANY, 0);
 	b.out = rte_ring_create("out", rte_align32pow2(2 * b.frames), SOCKET_ID_ANY, 0);
 	if (!b.rx || !b.payloads || !b.headers || !b.in || !b.out)
@@ -216,12 +227,15 @@ static void pools(void)
 
 static void wire(const char *directory)
 {
-	char error[512] = "", quarantine[256], text[sizeof(plan_text) + 64], hex[65];
-	uint8_t public[ATR_PUBLIC_KEY_SIZE];
+	char error[512] = "", quarantine[256];
 	struct timespec now;
 	int port = rte_eth_from_rings("bench", &b.in, 1, &b.out, 1, 0);
-	struct atr_port_config pc = {.queues = 1, .mtu = (uint16_t)b.mtu, .vlan = ATR_VLAN_NONE,
-				     .ip = IP_OURS, .prefix_length = 24, .pool = b.rx};
+	struct atr_port_config pc = {.queues = 1,
+				     .mtu = (uint16_t)b.mtu,
+				     .vlan = ATR_VLAN_NONE,
+				     .ip = IP_OURS,
+				     .prefix_length = 24,
+				     .pool = b.rx};
 	struct atr_bridge_sizes sizes = {4096, 1024, 256, 8192, 1024};
 	struct rte_ether_addr mac = {{2, 0, 0, 0, 0, 2}};
 
@@ -240,30 +254,64 @@ static void wire(const char *directory)
 	if (!b.state || !b.quarantine || !b.rcu || rte_rcu_qsbr_init(b.rcu, 1) ||
 	    atr_bridge_create(&b.bridge, 1, &sizes, SOCKET_ID_ANY, error, sizeof(error)) < 0)
 		die(error);
-	struct atr_shard_config sc = {
-		.shards = 1, .socket = SOCKET_ID_ANY, .ifaces = &b.iface, .iface_count = 1,
-		.neighbours = b.neighbours, .bridge = &b.bridge, .ledger = &b.ledger,
-		.quarantine = b.quarantine, .program_slot = &b.program, .rcu = b.rcu,
-		.clock = &b.clock, .payloads = b.payloads, .headers = b.headers,
-		.auth = {1024, 512, 1024, 1024, 4096, 16384, 16384}, .queue_frames = 1024,
-		.epoch = 1, .flush_us = 50, .simd_bits = rte_vect_get_max_simd_bitwidth()};
+}
+
+static void lcores(void)
+{
+	char error[512] = "";
+	struct atr_shard_config sc = {.shards = 1,
+				      .socket = SOCKET_ID_ANY,
+				      .ifaces = &b.iface,
+				      .iface_count = 1,
+				      .neighbours = b.neighbours,
+				      .bridge = &b.bridge,
+				      .ledger = &b.ledger,
+				      .quarantine = b.quarantine,
+				      .program_slot = &b.program,
+				      .rcu = b.rcu,
+				      .clock = &b.clock,
+				      .payloads = b.payloads,
+				      .headers = b.headers,
+				      .auth = {1024, 512, 1024, 1024, 4096, 16384, 16384},
+				      .queue_frames = 1024,
+				      .epoch = 1,
+				      .flush_us = 50,
+				      .simd_bits = rte_vect_get_max_simd_bitwidth()};
 	atr_tag_key_init(&sc.tag_key);
 	b.shard = atr_shard_create(&sc, error, sizeof(error));
-	struct atr_control_config cc = {
-		.bridge = &b.bridge, .ledger = &b.ledger, .quarantine = b.quarantine,
-		.state = b.state, .clock = &b.clock, .neighbours = b.neighbours,
-		.ifaces = &b.iface, .iface_count = 1, .payloads = b.payloads, .rcu = b.rcu,
-		.program_slot = &b.program, .socket = SOCKET_ID_ANY};
+	struct atr_control_config cc = {.bridge = &b.bridge,
+					.ledger = &b.ledger,
+					.quarantine = b.quarantine,
+					.state = b.state,
+					.clock = &b.clock,
+					.neighbours = b.neighbours,
+					.ifaces = &b.iface,
+					.iface_count = 1,
+					.payloads = b.payloads,
+					.rcu = b.rcu,
+					.program_slot = &b.program,
+					.socket = SOCKET_ID_ANY};
 	b.control = b.shard ? atr_control_create(&cc, error, sizeof(error)) : NULL;
 	if (!b.control)
 		die(error);
+}
+
+static void publish(void)
+{
+	char error[512] = "", text[sizeof(plan_text) + 64], hex[65];
+	uint8_t public[ATR_PUBLIC_KEY_SIZE];
+
 	atr_signer_public(b.signer, public);
 	atr_hex_encode(public, sizeof(public), hex);
 	snprintf(text, sizeof(text), plan_text, hex);
 	b.plan = atr_plan_load(text, strlen(text), error, sizeof(error));
-	struct atr_machine machine = {.ifaces = &b.iface, .iface_count = 1,
-				      .neighbours = b.neighbours, .state = b.state, .shards = 1,
-				      .feed_src_port = 5001, .socket = SOCKET_ID_ANY};
+	struct atr_machine machine = {.ifaces = &b.iface,
+				      .iface_count = 1,
+				      .neighbours = b.neighbours,
+				      .state = b.state,
+				      .shards = 1,
+				      .feed_src_port = 5001,
+				      .socket = SOCKET_ID_ANY};
 	struct atr_program *program =
 		b.plan ? atr_program_create(b.plan, 1, &machine, error, sizeof(error)) : NULL;
 	if (!program || atr_control_publish(b.control, program, 1024, error, sizeof(error)) < 0)
@@ -334,6 +382,8 @@ int main(int argc, char **argv)
 	atr_typecheck_select(rte_vect_get_max_simd_bitwidth());
 	pools();
 	wire(directory);
+	lcores();
+	publish();
 	b.ledger.node[b.ledger.nodes++] = b.shard->node;
 	b.ledger.node[b.ledger.nodes++] = b.control->node;
 	lcore = rte_get_next_lcore(-1, 1, 0);

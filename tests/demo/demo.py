@@ -28,6 +28,7 @@ APPLIANCE_IP, OUR_IP, INTERFACE = '10.77.0.1', '10.77.0.2', 'atrdemo0'
 PLAN = os.path.join(ROOT, 'pipelines/earthquakes.json')
 INPUT = os.path.join(ROOT, 'tests/data/earthquakes.geojson')
 REPLAYED = 20  # datagrams of each kind that are sent again, byte for byte
+RATE = {'frames': 40, 'envelopes': 500}  # datagrams a second: slow enough to be watched
 STARTED = time.monotonic()
 TTY = sys.stdout.isatty()
 
@@ -92,7 +93,7 @@ def publish(kind, lines, keys):
     """Runs atrctl pub over all sources; returns its report."""
     command = [ATRCTL, 'pub', '--plan', PLAN, '--key-dir', keys, '--to',
                f'{APPLIANCE_IP}:{json.load(open(PLAN))["ingress"]["udp_port"]}', '--from', OUR_IP,
-               '--jsonl', lines, '--as', kind, '--json']
+               '--jsonl', lines, '--as', kind, '--json', '--rate', str(RATE[kind])]
     if kind == 'frames':
         command += ['--first-sequence', '1']
     done = subprocess.run(command, capture_output=True, text=True)
@@ -146,7 +147,18 @@ def demonstrate(work):
     with open(lines, 'w', encoding='utf-8') as file:
         subprocess.run([os.path.join(ROOT, 'tests/data/quakes-to-jsonl'), INPUT], stdout=file,
                        check=True)
-    feeds, stop, refused, replayed, offered = [], threading.Event(), [], [], 0
+    feeds = []
+    try:
+        return wanted, feeds, *perform(work, plan, wanted, lines, keys, feeds)
+    finally:
+        for feed in feeds:
+            feed.process.terminate()
+            feed.process.wait()
+
+
+def perform(work, plan, wanted, lines, keys, feeds):
+    """Everything between the start of the appliance and its end."""
+    stop, refused, replayed, offered = threading.Event(), [], [], 0
     with Appliance(PLAN, [f'net_tap0,iface={INTERFACE}'], ['--addr', f'0={APPLIANCE_IP}/24'],
                    work=work) as atr:
         run('ip', 'addr', 'add', f'{OUR_IP}/24', 'dev', INTERFACE)
@@ -185,8 +197,7 @@ def demonstrate(work):
         atr.stop()
     for feed in feeds:
         feed.join(10)
-        feed.process.terminate()
-    return wanted, feeds, books, by_gate, refused, replayed, offered
+    return books, by_gate, refused, replayed, offered
 
 
 def events_in(datagrams):
@@ -205,7 +216,7 @@ def conclude(wanted, feeds, books, by_gate, refused, replayed, offered):
     print()
     for gate, reasons in by_gate.items():
         listed = ', '.join(f'{name} {count}' for name, count in sorted(reasons.items()))
-        print(f'  {gate.lower():10} refused {sum(reasons.values()):5}  {listed}')
+        print(f'  {gate.lower():10} refused {sum(reasons.values()):5}  {listed}'.rstrip())
     for feed in feeds:
         print(f'  feed {feed.name:10} delivered {feed.events:5}')
     delivered = sum(feed.events for feed in feeds)

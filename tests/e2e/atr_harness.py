@@ -49,7 +49,8 @@ class Report:
         try:
             for function in CASES:
                 name = function.__name__
-                if only and name not in only:
+                # Not those of a script that was imported for what it offers.
+                if function.__module__ != '__main__' or (only and name not in only):
                     continue
                 try:
                     function(lab)
@@ -168,7 +169,9 @@ class Appliance:
     def start(self, seconds=40):
         os.makedirs(self.state, exist_ok=True)
         self.log = os.path.join(self.work, f'atr-{self.prefix}.log')
-        environment = dict(os.environ, XDG_RUNTIME_DIR=self.work, ASAN_OPTIONS='detect_leaks=0')
+        # Of use to sanitizer builds only.
+        suppressions = f'suppressions={ROOT}/tests/lsan.supp:print_suppressions=0'
+        environment = dict(os.environ, XDG_RUNTIME_DIR=self.work, LSAN_OPTIONS=suppressions)
         with open(self.log, 'wb') as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, env=environment)
@@ -261,18 +264,6 @@ class Appliance:
             with open(path) as file:
                 found[file.read().strip()] = int(path.split('/')[4])
         return found
-
-    def starve(self, thread_id, beside):
-        """Lets a thread run only when another one, which never sleeps, does not want the CPU."""
-        cpu = {min(os.sched_getaffinity(0))}
-        os.sched_setaffinity(beside, cpu)
-        os.sched_setaffinity(thread_id, cpu)
-        os.sched_setscheduler(thread_id, os.SCHED_IDLE, os.sched_param(0))
-
-    def feed_again(self, thread_id, beside):
-        os.sched_setscheduler(thread_id, os.SCHED_OTHER, os.sched_param(0))
-        for one in thread_id, beside:
-            os.sched_setaffinity(one, os.sched_getaffinity(0))
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of atrctl share: running it, and a folder with two keys and a plan.
-Tests are called with the paths of the built atrctl and of the source tree."""
+ATR_BUILD names the build directory."""
 import json
 import os
 import struct
 import subprocess
 import sys
 import tempfile
+import traceback
 import unittest
 
-ATRCTL, ROOT = sys.argv[1], sys.argv[2]
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ATRCTL = os.path.join(os.environ.get('ATR_BUILD', os.path.join(ROOT, 'build')), 'app/atrctl/atrctl')
 HOST = '127.0.0.1'
 SLOW = 60
 
@@ -139,5 +141,35 @@ class Lab(unittest.TestCase):
         return found
 
 
+class Lines(unittest.TestResult):
+    """Prints "ok NAME" and "not ok NAME: why"."""
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        print(f'ok {name(test)}', flush=True)
+
+    def failed(self, test, error):
+        traceback.print_exception(*error)
+        print(f'not ok {name(test)}: {error[1]!r}'.replace('\n', ' ')[:600], flush=True)
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.failed(test, err)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.failed(test, err)
+
+
+def name(test):
+    return getattr(test, '_testMethodName', str(test)).removeprefix('test_')
+
+
 def main():
-    unittest.main(argv=[sys.argv[0], '-v', *sys.argv[3:]])
+    """Runs the calling script's tests; its arguments name classes or tests, none being all."""
+    loader, module = unittest.defaultTestLoader, sys.modules['__main__']
+    suite = (loader.loadTestsFromNames(sys.argv[1:], module) if sys.argv[1:]
+             else loader.loadTestsFromModule(module))
+    result = Lines()
+    suite.run(result)
+    sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)

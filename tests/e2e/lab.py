@@ -21,7 +21,6 @@ import provoke
 APPLIANCE_IP, OUR_IP = '10.77.0.1', '10.77.0.2'
 OUR_MAC = '02:00:00:00:77:02'
 PCAP_MAC = '02:70:63:61:70:00'  # of the first net_pcap port
-JUMBO_VDEV = 'blocksz=12288,framesz=9120,framecnt=256'
 
 
 class PcapLab:
@@ -89,21 +88,18 @@ def wires(src_port=40000):
 
 class VethLab:
     """A running appliance behind a veth pair, in a namespace of this process. value: the plan; None
-    is plan.py's, False is no plan at all."""
+    is plan.py's, False is no plan at all. state_bytes: size of a disk for the state alone."""
 
-    def __init__(self, args=(), value=None, mtu=1500, data_lcores=1, vdev='', fresh=True):
+    def __init__(self, args=(), value=None, data_lcores=1, vdev='', fresh=True, state_bytes=0):
         if fresh:
             harness.private_namespace()
             harness.veth(mac=OUR_MAC)
-            for name in 'veth0', 'veth1':
-                harness.run('ip', 'link', 'set', name, 'mtu', str(mtu))
         self.work = tempfile.mkdtemp(prefix='atr-e2e-')
         path = None if value is False else plan.write(f'{self.work}/plan.json', value)
-        extra = f',{JUMBO_VDEV}' if mtu > 1500 else ''
         self.atr = harness.Appliance(
-            path, [f'net_af_packet0,iface=veth0{extra}{vdev}'],
-            ['--addr', f'0={APPLIANCE_IP}/24', '--mtu', mtu, *args], data_lcores=data_lcores,
-            work=self.work)
+            path, [f'net_af_packet0,iface=veth0{vdev}'],
+            ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work)
+        self.state_disk = state_bytes and harness.tmpfs(self.atr.state, state_bytes)
         self.atr.start()
         self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self.raw.bind(('veth1', 0))
@@ -120,6 +116,10 @@ class VethLab:
                 self.atr.stop()
         finally:
             self.atr.kill()
+            self.raw.close()
+            self.replies_socket.close()
+            if self.state_disk:
+                harness.run('umount', self.state_disk)
             shutil.rmtree(self.work, ignore_errors=True)
 
     def send(self, datagrams, packed=False, src_port=None):
@@ -157,8 +157,8 @@ def udp_socket(ip, port, group=None):
 
 
 def drain(one, subscriber, quiet=0.3):
-    """Gives a subscriber everything that a socket receives until it is quiet for so long, which must
-    be shorter than the second between two heartbeats."""
+    """Gives a subscriber everything that a socket receives until it is quiet for so long, which
+    must be shorter than the second between two heartbeats."""
     assert quiet < 0.9
     while select.select([one], [], [], quiet)[0]:
         subscriber.packet(one.recv(65536))

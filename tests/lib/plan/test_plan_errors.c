@@ -19,10 +19,11 @@ static const char base[] =
 	"\"identity\":{\"uuid_past_ms\":1000,\"uuid_future_ms\":1000},"
 	"\"sources\":[{\"id\":1,\"name\":\"ci\",\"role\":\"network\",\"level\":2,\"priority\":1,"
 	"\"window\":64,\"max_ahead\":100,\"rate\":{\"per_second\":5,\"burst\":6},"
-	"\"keys\":[{\"id\":1,\"use\":\"frames\",\"public\":\"" KEY_A "\",\"not_before\":\"2018-01-01T00:00:00Z\","
+	"\"keys\":[{\"id\":1,\"use\":\"frames\",\"public\":\"" KEY_A
+	"\",\"not_before\":\"2018-01-01T00:00:00Z\","
 	"\"not_after\":\"2019-01-01T00:00:00Z\"}]},"
-	"{\"id\":7,\"name\":\"nc\",\"role\":\"other\",\"keys\":[{\"id\":2,\"use\":\"frames\",\"public\":\"" KEY_B
-	"\"}]}],"
+	"{\"id\":7,\"name\":\"nc\",\"role\":\"other\",\"keys\":[{\"id\":2,\"use\":\"frames\","
+	"\"public\":\"" KEY_B "\"}]}],"
 	"\"types\":[{\"id\":1,\"name\":\"quake\",\"binary\":{\"size\":16,"
 	"\"tail\":{\"name\":\"place\",\"max\":20},"
 	"\"fields\":[{\"name\":\"mag\",\"at\":0,\"kind\":\"i16\",\"scale\":2,\"min\":-5,\"max\":12,"

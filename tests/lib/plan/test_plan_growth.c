@@ -113,10 +113,11 @@ static void bounds_hold(void **state)
 	(void)state;
 	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
 		p = text;
-		p += sprintf(p, "{\"atr_plan\":1,\"name\":\"x\",\"version\":1,\"realm\":"
-				"\"0000000000000001\",\"ingress\":{\"udp_port\":1},\"sources\":["
-				"{\"id\":1,\"name\":\"s\",\"role\":\"r\",\"keys\":[{\"id\":1,"
-				"\"use\":\"frames\",\"public\":\"" KEY "\"}]}" TYPES "\"topics\":[");
+		p += sprintf(p,
+			     "{\"atr_plan\":1,\"name\":\"x\",\"version\":1,\"realm\":"
+			     "\"0000000000000001\",\"ingress\":{\"udp_port\":1},\"sources\":["
+			     "{\"id\":1,\"name\":\"s\",\"role\":\"r\",\"keys\":[{\"id\":1,"
+			     "\"use\":\"frames\",\"public\":\"" KEY "\"}]}" TYPES "\"topics\":[");
 		for (unsigned int i = 1; i <= cases[c].topics; i++)
 			p += sprintf(p, "%s{\"id\":%u,\"name\":\"a.t%u\"}", i > 1 ? "," : "", i, i);
 		p += sprintf(p, "],\"rules\":[");
