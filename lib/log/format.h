@@ -4,8 +4,16 @@
  * All integers are little-endian. A segment is a file of fixed size: one header block of 4,096
  * bytes, then groups, each padded with zeros to a multiple of 4,096. A group is what one commit
  * makes durable: a group header, records, and last a commit record. Bytes behind the last group are
- * zeros or what a recycled segment held before; a group is told from that by log id, segment,
- * offset and group number in its header, which its CRC covers.
+ * zeros: a segment gets its name only once it is written with zeros and has a durable header, and
+ * a torn tail is overwritten with zeros before anything is appended behind it. So a sector of 512
+ * bytes that a crash kept from the disk is all zeros.
+ *
+ * Several groups may be under way before one sync, and a crash may keep a later one and lose an
+ * earlier one. Each group says up to where the log was durable when it was sealed: what a complete
+ * group calls durable is never a torn tail. A new segment is named only when every group before it
+ * is durable, so that a torn tail never leaves the last segment.
+ *
+ * CRC32C is that of RFC 3720: reflected, initial value and final exclusive-or of all ones.
  *
  * Every record is one leaf of the log's RFC 6962 tree, in order. The leaf hash is SHA-256 of the
  * record's body, whose first byte is RFC 6962's leaf prefix 00 for frames and commits; for envelopes
@@ -14,6 +22,7 @@
 #ifndef ATR_LOG_FORMAT_H
 #define ATR_LOG_FORMAT_H
 
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +33,11 @@
 #define ATR_GROUP_MAGIC	    UINT32_C(0x50524741)	 /* 'A' 'G' 'R' 'P' */
 #define ATR_GROUP_BYTES_MAX (1u << 20)			 /* header, records and padding */
 #define ATR_LOG_FEEDS_MAX   64
+
+/* Names of files: segments by number, so that alphabetical order is theirs; any other file in the
+ * directory is no part of the log. A segment in the making is called ATR_SPARE_NAME (its size). */
+#define ATR_SEGMENT_NAME "segment-%020" PRIu64
+#define ATR_SPARE_NAME	 "spare-%020" PRIu64
 
 /* First block of a segment; the rest of the block is zeros. */
 struct atr_segment_hdr {
@@ -44,8 +58,8 @@ _Static_assert(sizeof(struct atr_segment_hdr) == 112, "segment header");
 struct atr_group_hdr {
 	uint32_t magic;
 	uint32_t crc; /* CRC32C of the group's `length` bytes with this field zero */
-	uint32_t length; /* header and records, without padding */
-	uint32_t records;
+	uint32_t length; /* header and records, without padding of the group */
+	uint32_t records; /* the commit record counted */
 	uint8_t log_id[16];
 	uint32_t shard;
 	uint32_t zero;
@@ -54,7 +68,8 @@ struct atr_group_hdr {
 	uint64_t first_leaf;
 	uint64_t committed_ns; /* Unix time at which it was sealed */
 	uint64_t epoch;	       /* start of the appliance that wrote it */
-	uint8_t zero2[32];
+	uint64_t durable;      /* groups below this number were durable when it was sealed */
+	uint8_t zero2[24];
 };
 _Static_assert(sizeof(struct atr_group_hdr) == 120, "group header");
 
@@ -84,7 +99,8 @@ struct atr_record_hdr {
 };
 _Static_assert(sizeof(struct atr_record_hdr) == 64, "record header");
 
-/* Body of a commit record. Its bytes are a leaf, so that decisions, positions, times and plan cannot
+/* Body of a commit record, whose header has kind, body_length, leaf, generation and as rx_ns
+ * committed_ns, the rest zero. feed positions are in ascending order of feeds. Its bytes are a leaf, so that decisions, positions, times and plan cannot
  * be rewritten unnoticed. */
 struct atr_commit_body {
 	uint8_t magic[4]; /* 00 'A' 'T' 'C' */
@@ -94,7 +110,9 @@ struct atr_commit_body {
 	uint64_t committed_ns;
 	uint64_t generation;
 	uint8_t plan_digest[ATR_HASH_SIZE];
-	uint8_t decisions[ATR_HASH_SIZE]; /* SHA-256 over headers and decisions of the group's records */
+	/* SHA-256 over, for each record of the group before this one in order, its header as it is
+	 * on disk and its decision bytes. */
+	uint8_t decisions[ATR_HASH_SIZE];
 	/* feed_count times struct atr_feed_position */
 };
 _Static_assert(sizeof(struct atr_commit_body) == 112, "commit body");

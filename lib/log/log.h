@@ -29,7 +29,7 @@
 #include "../tlog/tlog.h"
 #include "format.h"
 
-#define ATR_LOG_RECORDS_MAX 4096 /* in a group */
+#define ATR_LOG_RECORDS_MAX 4096 /* in a group, the commit record counted */
 
 /* A record inside a group buffer, for the publication of what has become durable. */
 struct atr_log_record {
@@ -41,10 +41,11 @@ struct atr_log_record {
 struct atr_group_buf {
 	uint8_t *data; /* ATR_GROUP_BYTES_MAX, aligned to ATR_STORAGE_ALIGN */
 	uint32_t used; /* bytes, header included */
-	uint32_t records;
+	uint32_t records; /* the commit record not counted; once durable, record[records] is that */
 	uint64_t opened_tsc;
 	uint64_t first_leaf; /* set by the log thread when durable */
 	struct atr_log_record *record; /* ATR_LOG_RECORDS_MAX */
+	uint64_t number; /* of the group, set by the log thread when durable */
 	uint64_t feed_next[ATR_LOG_FEEDS_MAX]; /* positions after this group, set before sealing */
 	uint64_t feed_set; /* which of them are in use */
 	uint64_t generation;
@@ -80,9 +81,16 @@ struct atr_log_end {
 	struct atr_frontier frontier;
 };
 
-/* Opens the log of one shard for writing behind `end`. NULL with a sentence in error. */
+/* Opens the log of one shard for writing behind `end`, which must come from a scan of the same
+ * directory: a torn tail behind it is overwritten with zeros. An empty `end` is refused where there
+ * are segments. Waits for the disk; the first segment of an empty log is written with zeros here.
+ * The storage stays the caller's and is used by nobody else until the log is closed. NULL with a
+ * sentence in error. */
 struct atr_log *atr_log_open(const struct atr_log_params *params, const struct atr_log_end *end,
 			     char *error, size_t size);
+
+/* Waits for what the storage has under way and frees; groups that are not durable by then are not
+ * made so. Call when neither the shard nor the log thread use the log any more. NULL is allowed. */
 void atr_log_close(struct atr_log *log);
 
 /* Hot: an empty buffer, or NULL if none is free. */
