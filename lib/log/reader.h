@@ -43,7 +43,7 @@ struct atr_log_scan {
  *
  * A tail may be torn: in the last segment, behind the last complete group, lie groups of which the
  * first is incomplete; complete ones may follow, but none that calls the first durable
- * (atr_group_hdr.durable). What a tear keeps from the disk are whole sectors of 512 bytes, which
+ * (atr_group_hdr.unsynced). What a tear keeps from the disk are whole sectors of 512 bytes, which
  * are zeros then. Anything else that is not
  * as written (a flipped bit, a missing, swapped, truncated, duplicated or foreign segment, another
  * shard's, a gap) is damage: -EBADMSG with one sentence in error that names file, byte offset and
