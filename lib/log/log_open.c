@@ -95,8 +95,9 @@ static int first_segment(struct atr_log *log, char *error, size_t size)
 
 	log->spare.wanted = true;
 	while (!log->file && log->state == ATR_LOG_OK)
-		if (log_segment_step(log) == 0)
-			log_reap(log, true);
+		if (log_segment_step(log) == 0 && log->state == ATR_LOG_OK &&
+		    log_reap(log, true) == 0)
+			log_break(log, "making the first segment", -EIO);
 	if (log->state == ATR_LOG_OK)
 		return 0;
 	atr_log_state(log, &sentence);

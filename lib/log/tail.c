@@ -38,11 +38,10 @@ static int last_segment(struct atr_storage *storage, uint64_t *last)
 static int wait_for(struct atr_storage *storage)
 {
 	struct atr_completion done;
-	int n;
+	int n = storage->ops->reap(storage, &done, 1, true);
 
-	do
-		n = storage->ops->reap(storage, &done, 1, true);
-	while (n == 0);
+	if (n == 0)
+		return -EIO;
 	return n < 0 ? n : done.result;
 }
 

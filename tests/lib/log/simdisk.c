@@ -84,8 +84,8 @@ static void sim_close(struct atr_storage *storage, struct atr_file *file)
 			die("closed with operations under way");
 }
 
-static int sim_read(struct atr_storage *storage, struct atr_file *file, void *buffer,
-		    size_t length, uint64_t offset)
+static int sim_read(struct atr_storage *storage, struct atr_file *file, void *buffer, size_t length,
+		    uint64_t offset)
 {
 	(void)storage;
 	if (offset > file->size || length > file->size - offset)
@@ -97,11 +97,15 @@ static int sim_read(struct atr_storage *storage, struct atr_file *file, void *bu
 static void queue(struct simdisk *disk, struct atr_file *file, void *cookie, uint64_t sync,
 		  uint64_t offset)
 {
-	unsigned int wait = disk->slowness ? (unsigned int)(sim_random(&disk->random) %
-							    (disk->slowness + 1)) : 0;
+	unsigned int wait =
+		disk->slowness ? (unsigned int)(sim_random(&disk->random) % (disk->slowness + 1))
+			       : 0;
 
-	disk->op[disk->ops++] = (struct sim_op){.cookie = cookie, .file = file, .sync = sync,
-						.write_offset = offset, .not_before = wait};
+	disk->op[disk->ops++] = (struct sim_op){.cookie = cookie,
+						.file = file,
+						.sync = sync,
+						.write_offset = offset,
+						.not_before = wait};
 }
 
 static int sim_write(struct atr_storage *storage, struct atr_file *file, const void *buffer,

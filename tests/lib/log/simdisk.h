@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A disk under test control: it keeps what is not synced in memory, and a crash drops it, or a random
- * subset of it, or tears it. Everything it does follows from its seed.
+/* A disk under test control: it keeps what is not synced in memory, and a crash drops it, or a
+ * random subset of it, or tears it. Everything it does follows from its seed.
  *
  * A boundary is a moment at which a crash may come: before and after every operation is taken, and
  * before and after every completion takes effect. After a crash nothing is done any more until
@@ -52,10 +52,10 @@ struct simdisk {
 	bool crashed;
 	uint64_t writes_seen, syncs_seen;
 	uint64_t fail_write, fail_sync; /* the how-many-eth fails with EIO; 0: none */
-	bool failed;			/* it has */
-	uint64_t room;			/* bytes for new files */
-	unsigned int slowness;		/* reaps that an operation takes, at most */
-	unsigned int queue;		/* operations it takes at once */
+	bool failed;                    /* it has */
+	uint64_t room;                  /* bytes for new files */
+	unsigned int slowness;          /* reaps that an operation takes, at most */
+	unsigned int queue;             /* operations it takes at once */
 };
 
 void simdisk_init(struct simdisk *disk, uint64_t seed);
