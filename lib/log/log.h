@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../hash/hash.h"
 #include "../sign/sign.h"
 #include "../storage/storage.h"
 #include "../tlog/tlog.h"
@@ -72,6 +73,7 @@ struct atr_log_params {
 	unsigned int buffers;	/* group buffers; a power of two */
 	uint64_t epoch;
 	int socket;
+	struct atr_hash *hash; /* the log thread's, may serve all its logs; NULL: one is made */
 };
 
 /* Where a log ends, as recovery has found it. All zero for an empty one. */

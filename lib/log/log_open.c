@@ -127,7 +127,9 @@ struct atr_log *atr_log_open(const struct atr_log_params *params, const struct a
 			 params->shard);
 		goto fail;
 	}
-	log->hash = atr_hash_create(params->socket, LOG_SIMD_BITS, error, size);
+	log->hash = params->hash;
+	if (!log->hash)
+		log->hash = atr_hash_create(params->socket, LOG_SIMD_BITS, error, size);
 	if (!log->hash)
 		goto fail;
 	if (params->storage->ops->memory)
@@ -166,7 +168,8 @@ void atr_log_close(struct atr_log *log)
 	if (!log)
 		return;
 	settle(log);
-	atr_hash_free(log->hash);
+	if (!log->params.hash)
+		atr_hash_free(log->hash);
 	pthread_mutex_destroy(&log->checkpoint_lock);
 	atr_memory_free(log->durable);
 	atr_memory_free(log->sealed);

@@ -34,6 +34,11 @@ bool drive_open(struct drive *drive, const struct atr_log_end *end)
 {
 	char error[256] = "";
 
+	static struct atr_hash *hash;
+
+	if (!hash)
+		hash = atr_hash_create(-1, 256, error, sizeof(error));
+	drive->params.hash = hash;
 	drive->params.epoch++;
 	drive->log = atr_log_open(&drive->params, end, error, sizeof(error));
 	if (!drive->log && !drive->disk.crashed) {
