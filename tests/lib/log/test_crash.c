@@ -13,7 +13,7 @@
 
 #define GROUPS_FIRST  14
 #define GROUPS_SECOND 24
-#define SEEDS_DEFAULT 6
+#define SEEDS_DEFAULT 8
 
 static unsigned int runs, torn_runs, behind_runs, beyond_runs;
 
