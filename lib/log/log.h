@@ -117,7 +117,9 @@ struct atr_group_buf *atr_log_durable(struct atr_log *log);
 void atr_log_release(struct atr_log *log, struct atr_group_buf *group);
 
 /* One turn of the log thread for this log: prepares sealed groups, submits writes and syncs, reaps,
- * pre-writes the next segment. Returns how much was done; 0 when idle. Log thread only. */
+ * pre-writes the next segment. Returns how much was done; 0 when idle: a caller that shares its
+ * core then yields, or it takes the time that the kernel needs to finish writes and syncs. Log
+ * thread only. */
 unsigned int atr_log_work(struct atr_log *log);
 
 /* Any thread. sentence: static text, "" while all is well. */

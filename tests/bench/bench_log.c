@@ -7,6 +7,7 @@
  * Usage: bench_log DIRECTORY [ENGINE]. Needs 3 GiB there; makes and removes files in it. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +114,8 @@ static void *log_thread(void *argument)
 	struct worker *worker = argument;
 
 	while (!__atomic_load_n(&worker->stop, __ATOMIC_ACQUIRE))
-		atr_log_work(worker->log);
+		if (atr_log_work(worker->log) == 0)
+			sched_yield();
 	return NULL;
 }
 
@@ -148,6 +150,7 @@ static void produce(struct atr_log *log, uint32_t size, uint64_t bytes)
 		}
 		if (atr_log_state(log, NULL) != ATR_LOG_OK)
 			die("the log is broken or full");
+		sched_yield();
 	}
 }
 
