@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../hash/hash.h"
 #include "../sign/sign.h"
 #include "../storage/storage.h"
 #include "../tlog/tlog.h"
@@ -43,9 +44,9 @@ struct atr_group_buf {
 	uint32_t used; /* bytes, header included */
 	uint32_t records; /* the commit record not counted; once durable, record[records] is that */
 	uint64_t opened_tsc;
-	uint64_t first_leaf; /* set by the log thread when durable */
+	uint64_t first_leaf; /* set by the log thread */
 	struct atr_log_record *record; /* ATR_LOG_RECORDS_MAX */
-	uint64_t number; /* of the group, set by the log thread when durable */
+	uint64_t number; /* of the group, set by the log thread */
 	uint64_t feed_next[ATR_LOG_FEEDS_MAX]; /* positions after this group, set before sealing */
 	uint64_t feed_set; /* which of them are in use */
 	uint64_t generation;
@@ -72,6 +73,7 @@ struct atr_log_params {
 	unsigned int buffers;	/* group buffers; a power of two */
 	uint64_t epoch;
 	int socket;
+	struct atr_hash *hash; /* the log thread's, may serve all its logs; NULL: one is made */
 };
 
 /* Where a log ends, as recovery has found it. All zero for an empty one. */
