@@ -78,6 +78,12 @@ static bool append(struct drive *drive, struct atr_group_buf *group, uint32_t le
 	header.generation = random >> 11;
 	header.source = (uint32_t)(random >> 13);
 	header.feeds = sim_random(&drive->random);
+	if (drive->readable) {
+		header.kind = ATR_RECORD_ENVELOPE;
+		header.decision_length = 0;
+		header.events = 1;
+		length = header.body_length = length + 1;
+	}
 	if (!atr_log_fits(group, length, header.decision_length))
 		return false;
 	memset(body, 1 + (int)(random >> 40 & 0x7F), length);
@@ -85,6 +91,10 @@ static bool append(struct drive *drive, struct atr_group_buf *group, uint32_t le
 		decisions[i] = (uint8_t)sim_random(&drive->random);
 	for (unsigned int i = 0; i < sizeof(leaf); i++)
 		leaf[i] = (uint8_t)sim_random(&drive->random);
+	if (drive->readable) {
+		body[0] = ATR_FIRST_BYTE_ENVELOPE;
+		atr_merkle_leaf(body, length, leaf);
+	}
 	atr_log_append(group, &header, body, decisions, leaf);
 	return true;
 }
