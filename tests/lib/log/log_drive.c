@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SIZES_SMALL 6000
-#define IDLE_MAX    200000
+#define IDLE_SPIN   1000
+#define IDLE_NAP_US 100
+#define IDLE_MAX    200000 /* 20 seconds */
 
 void drive_init(struct drive *drive, uint64_t seed)
 {
@@ -168,6 +171,9 @@ void drive_run(struct drive *drive, unsigned int groups)
 		drive_take(drive);
 		if (atr_log_state(drive->log, NULL) == ATR_LOG_FULL)
 			return;
+		/* A real disk takes its time, and the processor may be somebody else's. */
+		if (idle > IDLE_SPIN)
+			usleep(IDLE_NAP_US);
 		if (idle > IDLE_MAX)
 			drive->wrong = "the log does nothing any more";
 	}
