@@ -41,8 +41,10 @@ struct atr_log_scan {
 /* Reads a whole log, checks every CRC, number, position, padding, decision digest and the tree, and
  * tells where it ends. A log without segments is empty (0 with *scan zero).
  *
- * A tail may be torn: behind the last complete group lies, within what one unfinished commit can
- * have touched, a group that is incomplete, and no complete group follows. Anything else that is not
+ * A tail may be torn: in the last segment, behind the last complete group, lie groups of which the
+ * first is incomplete; complete ones may follow, but none that calls the first durable
+ * (atr_group_hdr.unsynced). What a tear keeps from the disk are whole sectors of 512 bytes, which
+ * are zeros then. Anything else that is not
  * as written (a flipped bit, a missing, swapped, truncated, duplicated or foreign segment, another
  * shard's, a gap) is damage: -EBADMSG with one sentence in error that names file, byte offset and
  * what to do. Other errors: -EIO, -ENOMEM. */

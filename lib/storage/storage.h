@@ -28,8 +28,10 @@ struct atr_completion {
 
 /* Implementation. Every function returns 0 or a count, or negative errno. */
 struct atr_storage_ops {
-	/* Opens an existing file (size filled), or creates one of size bytes, allocated and
-	 * written with zeros once, and makes its name durable. */
+	/* Opens an existing file (size filled), or makes one of size bytes, allocated, and its name
+	 * durable. -ENOSPC if there is no room. A file of that name that exists and is not larger
+	 * is extended and keeps what it holds, one that is larger is -EEXIST. Writing zeros once,
+	 * which makes later syncs cheap, is left to the caller. */
 	int (*open)(struct atr_storage *storage, const char *name, bool create, uint64_t *size,
 		    struct atr_file **file);
 	void (*close)(struct atr_storage *storage, struct atr_file *file);
@@ -43,10 +45,17 @@ struct atr_storage_ops {
 	/* Takes finished operations; waits for the first one if wait is true. */
 	int (*reap)(struct atr_storage *storage, struct atr_completion *out, unsigned int max,
 		    bool wait);
-	/* Names in the directory, one after the other in alphabetical order; -ENOENT at the end. */
+	/* Names in the directory, one after the other in alphabetical order; -ENOENT at the end.
+	 * index 0 looks at the directory anew. */
 	int (*list)(struct atr_storage *storage, unsigned int index, char *name, size_t size);
-	int (*rename)(struct atr_storage *storage, const char *from, const char *to); /* durable */
+	/* Durable when it returns; open files stay open. -EEXIST if `to` exists. */
+	int (*rename)(struct atr_storage *storage, const char *from, const char *to);
 	uint64_t (*free_bytes)(struct atr_storage *storage);
+	/* Optional (may be NULL): memory from which most writes come, so that it need not be looked
+	 * up for each. Where the kernel does not grant it, writes are only slower. Must stay valid
+	 * until forgotten by length 0. */
+	void (*memory)(struct atr_storage *storage, void *base, size_t length);
+	/* Waits for what is under way, closes, unlocks, frees. */
 	void (*destroy)(struct atr_storage *storage);
 };
 
@@ -55,7 +64,8 @@ struct atr_storage {
 };
 
 /* A directory on a real disk; made if missing (mode 0750), locked. engine: "io_uring", "pwritev2",
- * or NULL for the best that works here. NULL with a sentence in error. */
+ * or NULL for the best that works here; "read" is for tools: not made, not locked, and writes,
+ * syncs, creations and renames are -EROFS. NULL with a sentence in error. */
 struct atr_storage *atr_storage_open(const char *directory, const char *engine, char *error,
 				     size_t size);
 

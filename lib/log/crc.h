@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* CRC32C as the log on disk has it (RFC 3720: reflected, all ones in and out). Any thread. */
+#ifndef ATR_LOG_CRC_H
+#define ATR_LOG_CRC_H
+
+#include <rte_hash_crc.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ATR_LOG_CRC_BEGIN UINT32_C(0xFFFFFFFF)
+
+/* Continues a CRC that began with ATR_LOG_CRC_BEGIN. length below 4 GiB. */
+static inline uint32_t atr_log_crc_add(uint32_t crc, const void *data, size_t length)
+{
+	return rte_hash_crc(data, (uint32_t)length, crc);
+}
+
+/* The value that is stored. */
+static inline uint32_t atr_log_crc_end(uint32_t crc)
+{
+	return ~crc;
+}
+
+#endif

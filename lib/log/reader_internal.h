@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside the reader only: scan.c (segments), scan_group.c (one group), scan_tail.c (the end). */
+#ifndef ATR_LOG_READER_INTERNAL_H
+#define ATR_LOG_READER_INTERNAL_H
+
+#include "../hash/hash.h"
+#include "reader.h"
+
+#define READER_WINDOW   (8u << 20) /* bytes read at once; holds the largest group */
+#define READER_PROGRESS (64u << 20)
+#define READER_RECORDS  (ATR_LOG_RECORDS_MAX + 1) /* and the commit record */
+#define READER_WHAT     160
+
+_Static_assert(READER_WINDOW >= 2 * ATR_GROUP_BYTES_MAX, "a window holds a group");
+_Static_assert(READER_WINDOW % ATR_LOG_BLOCK == 0, "windows are blocks");
+
+struct reader {
+	struct atr_storage *storage;
+	const struct atr_log_visitor *visitor;
+	struct atr_log_scan *scan;
+	char *error;
+	size_t error_size;
+	struct atr_hash *hash;
+	uint64_t count; /* segment files, in use or not */
+	bool known;     /* log_id and shard are: the first segment's header has been read */
+	uint64_t epoch; /* of the last group */
+	uint64_t passed, total, reported; /* bytes, for progress */
+	/* The segment that is open. */
+	struct atr_file *file;
+	char name[ATR_SEGMENT_NAME_LENGTH + 1];
+	uint64_t segment, file_bytes;
+	uint8_t *window;
+	uint64_t window_offset;
+	size_t window_length;
+	/* The group in hand. */
+	const struct atr_record_hdr *record[READER_RECORDS];
+	const uint8_t *data[READER_RECORDS];
+	uint32_t length[READER_RECORDS];
+	uint8_t leaf[READER_RECORDS][ATR_HASH_SIZE];
+	uint8_t prefixed[ATR_GROUP_BYTES_MAX + READER_RECORDS]; /* envelopes behind a 00 */
+	uint8_t digested[ATR_GROUP_BYTES_MAX];                  /* headers and decisions */
+	uint32_t prefixed_used, digested_used;
+};
+
+/* Writes the sentence for damage at a byte of the open segment; returns -EBADMSG. */
+int reader_damage(struct reader *reader, uint64_t offset, const char *what);
+
+/* Makes length bytes at offset of the open segment available; NULL with *err set (-EIO and such,
+ * sentence written). offset is a multiple of ATR_LOG_BLOCK, the range inside the file. */
+const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t length, int *err);
+
+/* Opens a segment of the log; 0 or negative errno, sentence written. Closes the one before. */
+int reader_open(struct reader *reader, uint64_t segment);
+void reader_close(struct reader *reader);
+
+/* What lies at an offset where a group may begin. */
+enum group_kind {
+	GROUP_NONE,     /* no header of a group that belongs here */
+	GROUP_PARTIAL,  /* its header, but not the rest of it */
+	GROUP_COMPLETE, /* header, CRC and padding are right */
+};
+
+/* Is this a header of a group of this log, for this place? Before any segment's header is known, of
+ * any log. */
+bool group_belongs(const struct reader *reader, const struct atr_group_hdr *hdr, uint64_t offset);
+
+/* Judges left bytes at offset; what (READER_WHAT) says what is missing, at *where. */
+enum group_kind group_probe(const struct reader *reader, const uint8_t *bytes, size_t left,
+			    uint64_t offset, char *what, uint64_t *where);
+
+/* Checks everything inside a complete group and hands it to the visitor; 0, -EBADMSG or what the
+ * visitor returned. */
+int group_take(struct reader *reader, const uint8_t *bytes);
+
+/* Judges what follows the last complete group, at offset of the open segment, when no segment in
+ * use follows; sets torn. what: why no complete group is there, at where. */
+int tail_judge(struct reader *reader, uint64_t offset, const char *what, uint64_t where);
+
+/* Looks for a complete group in the open segment, from offset on. 1 with *offset where it is and
+ * *group its header, 0 if there is none, or negative errno. */
+int tail_find(struct reader *reader, uint64_t *offset, struct atr_group_hdr *group);
+
+bool all_zero(const uint8_t *bytes, size_t length);
+
+static inline uint32_t round_block(uint32_t length)
+{
+	return (length + ATR_LOG_BLOCK - 1) / ATR_LOG_BLOCK * ATR_LOG_BLOCK;
+}
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "naive_log.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../lib/merkle/merkle.h"
+
+uint32_t naive_crc(const uint8_t *bytes, size_t length)
+{
+	static uint32_t table[256];
+	uint32_t crc = 0xFFFFFFFFu;
+
+	if (!table[1])
+		for (uint32_t i = 0; i < 256; i++) {
+			table[i] = i;
+			for (int bit = 0; bit < 8; bit++)
+				table[i] = (table[i] >> 1) ^ (table[i] & 1 ? 0x82F63B78u : 0);
+		}
+	for (size_t i = 0; i < length; i++)
+		crc = (crc >> 8) ^ table[(crc ^ bytes[i]) & 0xff];
+	return ~crc;
+}
+
+void naive_init(struct naive_log *log, struct memory_storage *disk, uint64_t segment_bytes)
+{
+	memset(log, 0, sizeof(*log));
+	log->disk = disk;
+	log->segment_bytes = segment_bytes;
+	log->realm = 42;
+	log->shard = 1;
+	log->shards = 2;
+	log->epoch = 7;
+	log->sequence = 1;
+	memset(log->log_id, 0xA5, sizeof(log->log_id));
+	log->leaf = calloc(NAIVE_LEAVES, ATR_HASH_SIZE);
+	if (!log->leaf)
+		abort();
+}
+
+void naive_free(struct naive_log *log)
+{
+	free(log->leaf);
+}
+
+struct memory_file *naive_file(struct naive_log *log, uint64_t segment)
+{
+	char name[MEMORY_NAME];
+
+	snprintf(name, sizeof(name), "segment-%016llx.atr", (unsigned long long)segment);
+	return memory_find(log->disk, name);
+}
+
+uint8_t *naive_bytes(struct naive_log *log, uint64_t group)
+{
+	return naive_file(log, log->at[group].segment)->bytes + log->at[group].offset;
+}
+
+static void new_segment(struct naive_log *log)
+{
+	struct atr_segment_hdr hdr = {.magic = ATR_LOG_MAGIC, .version = 1};
+	char name[MEMORY_NAME];
+	struct memory_file *file;
+
+	snprintf(name, sizeof(name), "segment-%016llx.atr", (unsigned long long)log->segment);
+	file = memory_add(log->disk, name, log->segment_bytes);
+	memcpy(hdr.log_id, log->log_id, sizeof(hdr.log_id));
+	hdr.realm = log->realm;
+	hdr.shard = log->shard;
+	hdr.shards = log->shards;
+	hdr.segment = log->segment++;
+	hdr.bytes = log->segment_bytes;
+	hdr.first_leaf = log->leaves;
+	hdr.first_group = log->groups;
+	atr_merkle_root(log->leaf[0], log->leaves, hdr.root);
+	memcpy(file->bytes, &hdr, sizeof(hdr));
+	hdr.crc = naive_crc(file->bytes, ATR_LOG_BLOCK);
+	memcpy(file->bytes, &hdr, sizeof(hdr));
+	log->offset = ATR_LOG_BLOCK;
+}
+
+static size_t align8(size_t length)
+{
+	return (length + 7) / 8 * 8;
+}
+
+/* Appends a record; returns the offset behind it. */
+static size_t put(struct naive_log *log, uint8_t *group, size_t at, struct atr_record_hdr hdr,
+		  const uint8_t *body, const uint8_t *decisions, size_t leaf_size)
+{
+	uint8_t *leaf = log->leaf[log->leaves];
+
+	if (log->leaves == NAIVE_LEAVES)
+		abort();
+	hdr.leaf = log->leaves++;
+	memcpy(group + at, &hdr, sizeof(hdr));
+	memcpy(group + at + sizeof(hdr), body, hdr.body_length);
+	if (decisions)
+		memcpy(group + at + sizeof(hdr) + hdr.body_length, decisions, hdr.decision_length);
+	if (hdr.kind == ATR_RECORD_ENVELOPE)
+		atr_merkle_leaf(body, leaf_size, leaf);
+	else
+		crypto_hash_sha256(leaf, body, leaf_size);
+	return at + align8(sizeof(hdr) + hdr.body_length + hdr.decision_length);
+}
+
+static size_t put_frame(struct naive_log *log, uint8_t *group, size_t at, unsigned int packets)
+{
+	static const uint8_t text[] = "thirty-six bytes at most";
+	struct atr_event events[ATR_FRAME_PACKETS_MAX] = {0};
+	struct atr_frame_spec spec = {.realm = log->realm, .source = 3, .key = 1, .leaf_count = 1};
+	struct atr_record_hdr hdr = {.kind = ATR_RECORD_FRAME, .source = 3, .generation = 1};
+	uint8_t frame[ATR_DATAGRAM_MAX], decisions[32];
+	int leaf;
+
+	spec.first_sequence = log->sequence;
+	log->sequence += packets;
+	log->events += packets;
+	for (unsigned int i = 0; i < packets; i++)
+		events[i] = (struct atr_event){.topic_id = i,
+					       .type_id = 1,
+					       .timestamp_ns = log->sequence,
+					       .payload = text,
+					       .payload_length = sizeof(text)};
+	leaf = atr_frame_build_body(&spec, events, packets, frame, sizeof(frame));
+	if (leaf < 0)
+		abort();
+	memset(frame + leaf, 0x5A, ATR_SIGNATURE_SIZE);
+	memset(decisions, 0xFF, sizeof(decisions));
+	hdr.body_length = (uint32_t)leaf + ATR_SIGNATURE_SIZE;
+	hdr.events = (uint16_t)packets;
+	hdr.decision_length = (uint16_t)((packets + 7) / 8);
+	if (packets % 8)
+		decisions[packets / 8] = (uint8_t)((1 << (packets % 8)) - 1);
+	hdr.rx_ns = log->sequence;
+	return put(log, group, at, hdr, frame, decisions, (size_t)leaf);
+}
+
+static size_t put_commit(struct naive_log *log, uint8_t *group, size_t at, uint64_t first,
+			 unsigned int feeds)
+{
+	uint8_t body[sizeof(struct atr_commit_body) +
+		     ATR_LOG_FEEDS_MAX * sizeof(struct atr_feed_position)] = {0};
+	struct atr_commit_body commit = {.magic = {0, 'A', 'T', 'C'}, .feed_count = feeds};
+	struct atr_record_hdr hdr = {.kind = ATR_RECORD_COMMIT};
+
+	commit.group = log->groups;
+	commit.first_leaf = first;
+	commit.leaves = log->leaves - first;
+	commit.committed_ns = log->groups + 1000;
+	commit.generation = 1;
+	memcpy(body, &commit, sizeof(commit));
+	for (unsigned int i = 0; i < feeds; i++) {
+		struct atr_feed_position p = {.feed = i * 2, .next = log->events};
+
+		memcpy(body + sizeof(commit) + i * sizeof(p), &p, sizeof(p));
+	}
+	hdr.body_length = (uint32_t)(sizeof(commit) + feeds * sizeof(struct atr_feed_position));
+	return put(log, group, at, hdr, body, NULL, hdr.body_length);
+}
+
+void naive_reseal(uint8_t *group)
+{
+	struct atr_group_hdr *hdr = (struct atr_group_hdr *)group;
+	size_t at = sizeof(*hdr);
+	crypto_hash_sha256_state state;
+
+	crypto_hash_sha256_init(&state);
+	for (uint32_t i = 0; i < hdr->records; i++) {
+		struct atr_record_hdr *r = (struct atr_record_hdr *)(group + at);
+		uint8_t *body = (uint8_t *)(r + 1);
+
+		if (i == hdr->records - 1)
+			crypto_hash_sha256_final(
+				&state, body + offsetof(struct atr_commit_body, decisions));
+		r->crc = 0;
+		r->crc = naive_crc((uint8_t *)r, sizeof(*r) + r->body_length + r->decision_length);
+		if (i < hdr->records - 1) {
+			crypto_hash_sha256_update(&state, (uint8_t *)r, sizeof(*r));
+			crypto_hash_sha256_update(&state, body + r->body_length,
+						  r->decision_length);
+		}
+		at += align8(sizeof(*r) + r->body_length + r->decision_length);
+	}
+	hdr->crc = 0;
+	hdr->crc = naive_crc(group, hdr->length);
+}
+
+static size_t put_all(struct naive_log *log, const struct naive_group *shape, uint8_t *group)
+{
+	static const char envelope[] = "{\"header\":{}}", plan[] = "\0ATP{\"plan\":1}";
+	struct atr_record_hdr e = {.kind = ATR_RECORD_ENVELOPE, .events = 1, .source = 9};
+	struct atr_record_hdr p = {.kind = ATR_RECORD_PLAN};
+	size_t at = sizeof(struct atr_group_hdr);
+	uint64_t first = log->leaves;
+
+	e.body_length = sizeof(envelope) - 1;
+	p.body_length = sizeof(plan) - 1;
+	for (unsigned int i = 0; i < shape->plans; i++)
+		at = put(log, group, at, p, (const uint8_t *)plan, NULL, p.body_length);
+	for (unsigned int i = 0; i < shape->frames; i++)
+		at = put_frame(log, group, at, shape->packets);
+	for (unsigned int i = 0; i < shape->envelopes; i++, log->events++)
+		at = put(log, group, at, e, (const uint8_t *)envelope, NULL, e.body_length);
+	return put_commit(log, group, at, first, shape->feeds);
+}
+
+void naive_group(struct naive_log *log, const struct naive_group *shape)
+{
+	static uint8_t group[ATR_GROUP_BYTES_MAX];
+	struct atr_group_hdr hdr = {.magic = ATR_GROUP_MAGIC, .unsynced = shape->unsynced};
+	size_t at, padded, commit;
+	uint64_t first = log->leaves;
+
+	memset(group, 0, sizeof(group));
+	/* The room is known only afterwards: a new segment is begun early enough. */
+	if (log->segment == 0 || log->segment_bytes - log->offset <
+					 (uint64_t)shape->frames * (shape->packets * 64 + 256) +
+						 (shape->envelopes + shape->plans) * 96 +
+						 2 * ATR_LOG_BLOCK)
+		new_segment(log);
+	at = put_all(log, shape, group);
+	hdr.length = (uint32_t)at;
+	hdr.records = (uint32_t)(log->leaves - first);
+	memcpy(hdr.log_id, log->log_id, sizeof(hdr.log_id));
+	hdr.shard = log->shard;
+	hdr.segment = log->segment - 1;
+	hdr.offset = log->offset;
+	hdr.group = log->groups;
+	hdr.first_leaf = first;
+	hdr.committed_ns = log->groups + 1000;
+	hdr.epoch = log->epoch;
+	memcpy(group, &hdr, sizeof(hdr));
+	naive_reseal(group);
+	/* The commit's own leaf, whose digest naive_reseal has filled in. */
+	commit = sizeof(struct atr_commit_body) + shape->feeds * sizeof(struct atr_feed_position);
+	crypto_hash_sha256(log->leaf[log->leaves - 1], group + at - commit, commit);
+	padded = (at + ATR_LOG_BLOCK - 1) / ATR_LOG_BLOCK * ATR_LOG_BLOCK;
+	if (padded > sizeof(group) || log->groups == NAIVE_GROUPS ||
+	    padded > log->segment_bytes - log->offset)
+		abort();
+	memcpy(naive_file(log, log->segment - 1)->bytes + log->offset, group, padded);
+	log->at[log->groups].segment = log->segment - 1;
+	log->at[log->groups].offset = log->offset;
+	log->at[log->groups].length = (uint32_t)at;
+	log->offset += padded;
+	log->groups++;
+}
