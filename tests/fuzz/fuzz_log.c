@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../../lib/log/crc.h"
-#include "../../lib/log/reader.h"
+#include "../../lib/log/reader_internal.h"
 
 #define BLOCKS_MAX 64
 
@@ -90,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct atr_storage_ops ops = {
 		.open = file_open, .close = file_close, .read = file_read, .list = file_list};
+	static struct atr_hash *hash;
 	struct one_file one = {.storage = {&ops}};
 	struct atr_log_scan a, b;
 	char error[512];
@@ -97,6 +98,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1 || size > BLOCKS_MAX * ATR_LOG_BLOCK)
 		return 0;
+	if (!hash)
+		hash = atr_hash_create(-1, 512, error, sizeof(error));
+	if (!hash)
+		abort();
 	/* Whole blocks: what the input lacks is zeros, as on a disk. */
 	one.size = (size - 1 + ATR_LOG_BLOCK - 1) / ATR_LOG_BLOCK * ATR_LOG_BLOCK;
 	one.bytes = calloc(1, one.size ? one.size : 1);
@@ -105,10 +110,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(one.bytes, data + 1, size - 1);
 	if ((data[0] & 1) && one.size)
 		mend(one.bytes, one.size);
-	first = atr_log_scan(&one.storage, NULL, &a, error, sizeof(error));
+	first = reader_scan(&one.storage, NULL, &a, hash, error, sizeof(error));
 	if (first && (first != -EBADMSG || !error[0]))
 		abort();
-	if ((data[0] & 2) && atr_log_scan(&one.storage, NULL, &b, error, sizeof(error)) != first)
+	if ((data[0] & 2) &&
+	    reader_scan(&one.storage, NULL, &b, hash, error, sizeof(error)) != first)
 		abort();
 	free(one.bytes);
 	return 0;
