@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""'atrctl log' over a log that the tests' own writer wrote; proofs and tiles checked independently."""
+"""'atrctl log' over a log of the tests' own writer; tiles are checked independently."""
 import base64
 import hashlib
 import json
