@@ -60,7 +60,7 @@ struct atr_group_hdr {
 	uint32_t records; /* the commit record counted */
 	uint8_t log_id[16];
 	uint32_t shard;
-	uint32_t unsynced; /* groups right before this one, not durable when it was sealed */
+	uint32_t unsynced;        /* groups right before this one, not durable when it was sealed */
 	uint64_t segment, offset; /* where this group lies */
 	uint64_t group;           /* number in the log, from 0 */
 	uint64_t first_leaf;

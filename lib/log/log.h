@@ -40,15 +40,15 @@ struct atr_log_record {
 
 /* A group under construction, under way, or durable. Whoever holds it owns it. */
 struct atr_group_buf {
-	uint8_t *data; /* ATR_GROUP_BYTES_MAX, aligned to ATR_STORAGE_ALIGN */
-	uint32_t used; /* bytes, header included */
+	uint8_t *data;    /* ATR_GROUP_BYTES_MAX, aligned to ATR_STORAGE_ALIGN */
+	uint32_t used;    /* bytes, header included */
 	uint32_t records; /* the commit record not counted; once durable, record[records] is that */
 	uint64_t opened_tsc;
-	uint64_t first_leaf; /* set by the log thread */
-	struct atr_log_record *record; /* ATR_LOG_RECORDS_MAX */
-	uint64_t number; /* of the group, set by the log thread */
+	uint64_t first_leaf;                   /* set by the log thread */
+	struct atr_log_record *record;         /* ATR_LOG_RECORDS_MAX */
+	uint64_t number;                       /* of the group, set by the log thread */
 	uint64_t feed_next[ATR_LOG_FEEDS_MAX]; /* positions after this group, set before sealing */
-	uint64_t feed_set; /* which of them are in use */
+	uint64_t feed_set;                     /* which of them are in use */
 	uint64_t generation;
 	uint8_t plan_digest[ATR_HASH_SIZE];
 	uint64_t cookie; /* the caller's */
@@ -63,14 +63,14 @@ enum atr_log_state {
 };
 
 struct atr_log_params {
-	struct atr_storage *storage; /* of this shard's directory */
+	struct atr_storage *storage;     /* of this shard's directory */
 	const struct atr_signer *signer; /* of checkpoints; NULL: none are signed */
-	const char *name;	     /* log name; the origin is "<name>/shard/<n>" */
+	const char *name;                /* log name; the origin is "<name>/shard/<n>" */
 	uint64_t realm;
 	uint8_t log_id[16];
 	uint32_t shard, shards;
 	uint64_t segment_bytes; /* a multiple of ATR_LOG_BLOCK, at least two groups */
-	unsigned int buffers;	/* group buffers; a power of two */
+	unsigned int buffers;   /* group buffers; a power of two */
 	uint64_t epoch;
 	int socket;
 	struct atr_hash *hash; /* the log thread's, may serve all its logs; NULL: one is made */
@@ -79,7 +79,7 @@ struct atr_log_params {
 /* Where a log ends, as recovery has found it. All zero for an empty one. */
 struct atr_log_end {
 	uint64_t segment, offset; /* where the next group goes */
-	uint64_t group;		  /* its number */
+	uint64_t group;           /* its number */
 	struct atr_frontier frontier;
 };
 
@@ -98,11 +98,12 @@ void atr_log_close(struct atr_log *log);
 /* Hot: an empty buffer, or NULL if none is free. */
 struct atr_group_buf *atr_log_begin(struct atr_log *log, uint64_t now_tsc);
 
-/* Hot: room for a record with so many body and decision bytes, with what the commit record needs? */
+/* Hot: room for a record with so many body and decision bytes, with what the commit record needs?
+ */
 bool atr_log_fits(const struct atr_group_buf *group, uint32_t body, uint32_t decisions);
 
-/* Hot: appends a record; the caller has checked that it fits. header's crc, leaf and zero fields are
- * filled in later. leaf_hash: of the body. */
+/* Hot: appends a record; the caller has checked that it fits. header's crc, leaf and zero fields
+ * are filled in later. leaf_hash: of the body. */
 void atr_log_append(struct atr_group_buf *group, const struct atr_record_hdr *header,
 		    const uint8_t *body, const uint8_t *decisions,
 		    const uint8_t leaf_hash[ATR_HASH_SIZE]);
@@ -117,7 +118,9 @@ struct atr_group_buf *atr_log_durable(struct atr_log *log);
 void atr_log_release(struct atr_log *log, struct atr_group_buf *group);
 
 /* One turn of the log thread for this log: prepares sealed groups, submits writes and syncs, reaps,
- * pre-writes the next segment. Returns how much was done; 0 when idle. Log thread only. */
+ * pre-writes the next segment. Returns how much was done; 0 when idle: a caller that shares its
+ * core then yields, or it takes the time that the kernel needs to finish writes and syncs. Log
+ * thread only. */
 unsigned int atr_log_work(struct atr_log *log);
 
 /* Any thread. sentence: static text, "" while all is well. */
@@ -126,14 +129,15 @@ enum atr_log_state atr_log_state(const struct atr_log *log, const char **sentenc
 struct atr_log_stats {
 	uint64_t groups, records, bytes; /* durable */
 	uint64_t writes, syncs;
-	uint64_t sync_cycles;	 /* TSC */
+	uint64_t sync_cycles;     /* TSC */
 	uint64_t segment, offset; /* end of the log */
 	uint64_t leaves;
 	uint32_t groups_under_way;
 };
 void atr_log_stats(const struct atr_log *log, struct atr_log_stats *out);
 
-/* Newest signed checkpoint whose group is durable; its length, 0 if there is none yet. Any thread. */
+/* Newest signed checkpoint whose group is durable; its length, 0 if there is none yet. Any thread.
+ */
 size_t atr_log_checkpoint(const struct atr_log *log, char *out, size_t capacity);
 
 #endif

@@ -21,7 +21,7 @@
 #define LOG_NAME_MAX     64
 #define LOG_SENTENCE_MAX 160
 #define LOG_REAP_MAX     32
-#define LOG_ZERO_STEP    (512u << 10)       /* bytes of zeros in one write */
+#define LOG_ZERO_STEP    (1u << 20)         /* bytes of zeros in one write */
 #define LOG_ZERO_LEAD    (8u << 20)         /* zeros written ahead while commits are under way */
 #define LOG_RETRY_NS     UINT64_C(10000000) /* between two attempts to get room on a full disk */
 #define LOG_NS_PER_S     UINT64_C(1000000000)

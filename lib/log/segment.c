@@ -71,7 +71,7 @@ static unsigned int create(struct atr_log *log)
 }
 
 /* Commits come first: while some are under way, zeros keep only so far ahead that the next segment
- * is ready when this one is half full. */
+ * is ready before this one is full. */
 static unsigned int write_zeros(struct atr_log *log)
 {
 	struct atr_storage *storage = log->params.storage;
@@ -89,7 +89,8 @@ static unsigned int write_zeros(struct atr_log *log)
 	} else {
 		uint32_t step = left < LOG_ZERO_STEP ? (uint32_t)left : LOG_ZERO_STEP;
 
-		if (busy && !spare->wanted && spare->at >= 2 * log->offset + LOG_ZERO_LEAD)
+		if (busy && !spare->wanted &&
+		    spare->at >= log->offset + log->offset / 4 + LOG_ZERO_LEAD)
 			return 0;
 		rc = storage->ops->write(storage, spare->file, log->zeros, step, spare->at,
 					 &spare->step);

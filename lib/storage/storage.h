@@ -51,9 +51,9 @@ struct atr_storage_ops {
 	/* Durable when it returns; open files stay open. -EEXIST if `to` exists. */
 	int (*rename)(struct atr_storage *storage, const char *from, const char *to);
 	uint64_t (*free_bytes)(struct atr_storage *storage);
-	/* Optional (may be NULL): memory from which most writes come, so that it need not be looked up
-	 * for each. Where the kernel does not grant it, writes are only slower. Must stay valid until
-	 * forgotten by length 0. */
+	/* Optional (may be NULL): memory from which most writes come, so that it need not be looked
+	 * up for each. Where the kernel does not grant it, writes are only slower. Must stay valid
+	 * until forgotten by length 0. */
 	void (*memory)(struct atr_storage *storage, void *base, size_t length);
 	/* Waits for what is under way, closes, unlocks, frees. */
 	void (*destroy)(struct atr_storage *storage);

@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SIZES_SMALL 6000
-#define IDLE_MAX    200000
+#define IDLE_SPIN   1000
+#define IDLE_NAP_US 100
+#define IDLE_MAX    200000 /* 20 seconds */
 
 void drive_init(struct drive *drive, uint64_t seed)
 {
@@ -78,6 +81,12 @@ static bool append(struct drive *drive, struct atr_group_buf *group, uint32_t le
 	header.generation = random >> 11;
 	header.source = (uint32_t)(random >> 13);
 	header.feeds = sim_random(&drive->random);
+	if (drive->readable) {
+		header.kind = ATR_RECORD_ENVELOPE;
+		header.decision_length = 0;
+		header.events = 1;
+		length = header.body_length = length + 1;
+	}
 	if (!atr_log_fits(group, length, header.decision_length))
 		return false;
 	memset(body, 1 + (int)(random >> 40 & 0x7F), length);
@@ -85,6 +94,10 @@ static bool append(struct drive *drive, struct atr_group_buf *group, uint32_t le
 		decisions[i] = (uint8_t)sim_random(&drive->random);
 	for (unsigned int i = 0; i < sizeof(leaf); i++)
 		leaf[i] = (uint8_t)sim_random(&drive->random);
+	if (drive->readable) {
+		body[0] = ATR_FIRST_BYTE_ENVELOPE;
+		atr_merkle_leaf(body, length, leaf);
+	}
 	atr_log_append(group, &header, body, decisions, leaf);
 	return true;
 }
@@ -158,6 +171,9 @@ void drive_run(struct drive *drive, unsigned int groups)
 		drive_take(drive);
 		if (atr_log_state(drive->log, NULL) == ATR_LOG_FULL)
 			return;
+		/* A real disk takes its time, and the processor may be somebody else's. */
+		if (idle > IDLE_SPIN)
+			usleep(IDLE_NAP_US);
 		if (idle > IDLE_MAX)
 			drive->wrong = "the log does nothing any more";
 	}

@@ -14,7 +14,8 @@ struct drive {
 	struct atr_log_params params;
 	struct atr_log *log;
 	uint64_t random;
-	unsigned int released;                     /* groups that came back, ever */
+	bool readable;         /* records are such that the appliance's reader takes them */
+	unsigned int released; /* groups that came back, ever */
 	struct atr_group_buf *kept[DRIVE_BUFFERS]; /* not given back yet */
 	unsigned int kept_count;
 	const char *wrong;

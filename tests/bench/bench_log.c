@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the log's writer makes of a disk. Scope: lib/log and lib/storage alone, two threads: one
+ * fills groups with records of 1,216 bytes, the other is the log thread. Beside it the disk alone:
+ * the same engine, write size, depth and order (a sync after its writes, writes going on meanwhile)
+ * on a file written with zeros before.
+ *
+ * Usage: bench_log DIRECTORY [ENGINE]. Needs 3 GiB there; makes and removes files in it. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../lib/log/log.h"
+
+#define MIB           (1u << 20)
+#define SEGMENT_BYTES (256u * MIB)
+#define BURST_BYTES   (240u * MIB)
+#define LONG_BYTES    (1024u * MIB)
+#define BUFFERS       8
+#define BODY          1216
+#define IDLE_TURNS    2000
+
+struct result {
+	double seconds;
+	uint64_t bytes, syncs;
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "bench_log: %s\n", what);
+	exit(1);
+}
+
+/* Writes of so many bytes, BUFFERS of them under way at most. */
+static struct result raw(struct atr_storage *storage, uint32_t size, uint64_t bytes)
+{
+	uint8_t *memory = aligned_alloc(ATR_STORAGE_ALIGN, (size_t)BUFFERS * size);
+	struct atr_completion done[BUFFERS + 1];
+	uint64_t file_bytes = BURST_BYTES, at = 0, finished = 0;
+	unsigned int writing = 0, written = 0, covered = 0;
+	struct result result = {0};
+	struct atr_file *file;
+	bool syncing = false;
+
+	if (!memory || storage->ops->open(storage, "raw", true, &file_bytes, &file) < 0)
+		die("cannot make the file for the disk alone");
+	if (storage->ops->memory)
+		storage->ops->memory(storage, memory, (size_t)BUFFERS * size);
+	for (int pass = 0; pass < 2; pass++) {
+		memset(memory, pass, (size_t)BUFFERS * size);
+		at = finished = result.syncs = 0;
+		result.seconds = now();
+		while (finished < bytes) {
+			while (at < bytes && writing + written + covered < BUFFERS) {
+				if (storage->ops->write(storage, file,
+							memory + (at / size % BUFFERS) * size, size,
+							at % (BURST_BYTES - size + 1) / size * size,
+							memory) < 0)
+					die("write");
+				at += size;
+				writing++;
+			}
+			if (!syncing && written > 0) {
+				if (storage->ops->sync(storage, file, &result) < 0)
+					die("sync");
+				syncing = true;
+				covered = written;
+				written = 0;
+			}
+			int n = storage->ops->reap(storage, done, BUFFERS + 1, true);
+
+			for (int i = 0; i < n; i++) {
+				if (done[i].result < 0)
+					die("the disk fails");
+				if (done[i].cookie == &result) {
+					finished += (uint64_t)covered * size;
+					covered = 0;
+					syncing = false;
+					result.syncs++;
+				} else {
+					writing--;
+					written++;
+				}
+			}
+		}
+		result.seconds = now() - result.seconds;
+	}
+	result.bytes = bytes;
+	storage->ops->close(storage, file);
+	if (storage->ops->memory)
+		storage->ops->memory(storage, NULL, 0);
+	free(memory);
+	return result;
+}
+
+struct worker {
+	struct atr_log *log;
+	bool stop;
+};
+
+static void *log_thread(void *argument)
+{
+	struct worker *worker = argument;
+
+	while (!__atomic_load_n(&worker->stop, __ATOMIC_ACQUIRE))
+		if (atr_log_work(worker->log) == 0)
+			sched_yield();
+	return NULL;
+}
+
+static bool fill(struct atr_log *log, uint32_t size)
+{
+	static uint8_t body[BODY];
+	static const uint8_t decisions[3] = {0xFF, 0xFF, 0x01}, leaf[32] = {1};
+	const struct atr_record_hdr header = {
+		.body_length = BODY, .decision_length = 3, .kind = ATR_RECORD_FRAME, .events = 17};
+	struct atr_group_buf *group = atr_log_begin(log, 0);
+
+	if (!group)
+		return false;
+	while (atr_log_fits(group, BODY, 3) && group->used + 4 * BODY < size)
+		atr_log_append(group, &header, body, decisions, leaf);
+	atr_log_seal(log, group);
+	return true;
+}
+
+static void produce(struct atr_log *log, uint32_t size, uint64_t bytes)
+{
+	uint64_t sealed = 0, back = 0;
+
+	while (back < bytes) {
+		struct atr_group_buf *group;
+
+		while (sealed < bytes && fill(log, size))
+			sealed += size;
+		while ((group = atr_log_durable(log)) != NULL) {
+			atr_log_release(log, group);
+			back += size;
+		}
+		if (atr_log_state(log, NULL) != ATR_LOG_OK)
+			die("the log is broken or full");
+		sched_yield();
+	}
+}
+
+static struct result through(struct atr_storage *storage, uint32_t size, uint64_t bytes)
+{
+	static const struct atr_log_end end;
+	struct atr_log_params params = {.storage = storage,
+					.name = "bench",
+					.shards = 1,
+					.segment_bytes = SEGMENT_BYTES,
+					.buffers = BUFFERS,
+					.socket = -1};
+	struct atr_log_stats before, after;
+	struct worker worker = {0};
+	struct result result;
+	pthread_t thread;
+	char error[256];
+
+	worker.log = atr_log_open(&params, &end, error, sizeof(error));
+	if (!worker.log)
+		die(error);
+	/* The segment behind the first one is made ready before the clock runs. */
+	for (unsigned int idle = 0; idle < IDLE_TURNS;) {
+		struct timespec nap = {.tv_nsec = 100000};
+
+		idle = atr_log_work(worker.log) ? 0 : idle + 1;
+		if (idle)
+			nanosleep(&nap, NULL);
+	}
+	atr_log_stats(worker.log, &before);
+	if (pthread_create(&thread, NULL, log_thread, &worker) != 0)
+		die("no thread");
+	result.seconds = now();
+	produce(worker.log, size, bytes);
+	result.seconds = now() - result.seconds;
+	__atomic_store_n(&worker.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	atr_log_stats(worker.log, &after);
+	result.bytes = after.bytes - before.bytes;
+	result.syncs = after.syncs - before.syncs;
+	atr_log_close(worker.log);
+	return result;
+}
+
+static void show(const char *what, uint32_t size, const struct result *r, const struct result *to)
+{
+	printf("log-writer %-22s %5u KiB groups: %6.3f GB/s, %6.0f syncs/s, %4.0f%% of the disk "
+	       "alone\n",
+	       what, size >> 10, (double)r->bytes / r->seconds * 1e-9,
+	       (double)r->syncs / r->seconds,
+	       100.0 * ((double)r->bytes / r->seconds) / ((double)to->bytes / to->seconds));
+}
+
+static struct atr_storage *fresh(const char *directory, const char *engine)
+{
+	char command[512], error[256];
+	struct atr_storage *storage;
+
+	snprintf(command, sizeof(command),
+		 "cd '%s/bench_log' 2>/dev/null && rm -f raw spare-* segment-*", directory);
+	if (system(command) == -1)
+		die("cannot run rm");
+	snprintf(command, sizeof(command), "%s/bench_log", directory);
+	storage = atr_storage_open(command, engine, error, sizeof(error));
+	if (!storage)
+		die(error);
+	return storage;
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t sizes[] = {MIB, 64u << 10};
+	const char *engine = argc > 2 ? argv[2] : NULL;
+	struct atr_storage *storage;
+
+	if (argc < 2 || strchr(argv[1], '\''))
+		die("usage: bench_log DIRECTORY [io_uring|pwritev2]");
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct result alone, burst, sustained;
+
+		storage = fresh(argv[1], engine);
+		if (i == 0)
+			printf("engine: %s\n", atr_storage_engine(storage));
+		alone = raw(storage, sizes[i], BURST_BYTES);
+		storage->ops->destroy(storage);
+		storage = fresh(argv[1], engine);
+		burst = through(storage, sizes[i], BURST_BYTES);
+		storage->ops->destroy(storage);
+		storage = fresh(argv[1], engine);
+		sustained = through(storage, sizes[i], LONG_BYTES);
+		storage->ops->destroy(storage);
+		show("disk alone", sizes[i], &alone, &alone);
+		show("within zeroed segments", sizes[i], &burst, &alone);
+		show("zeroing as it goes", sizes[i], &sustained, &alone);
+	}
+	storage = fresh(argv[1], engine);
+	storage->ops->destroy(storage);
+	return 0;
+}
