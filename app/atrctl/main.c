@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{"stats", "its ledgers, refusals and stages; says whether they balance", cmd_stats},
 	{"path", "the path of a packet through it, as a diagram", cmd_path},
 	{"quarantine", "what it refused", cmd_quarantine},
+	{"log", "verify, prove, export: the log as anybody can check it", cmd_log},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -42,6 +42,11 @@ struct reader {
 	uint32_t prefixed_used, digested_used;
 };
 
+/* atr_log_scan with an engine that is there already: making one takes milliseconds, which a fuzzer
+ * cannot spend on every input. */
+int reader_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
+		struct atr_log_scan *scan, struct atr_hash *hash, char *error, size_t size);
+
 /* Writes the sentence for damage at a byte of the open segment; returns -EBADMSG. */
 int reader_damage(struct reader *reader, uint64_t offset, const char *what);
 

@@ -348,34 +348,45 @@ static int read_segments(struct reader *reader)
 	return err;
 }
 
-int atr_log_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
-		 struct atr_log_scan *scan, char *error, size_t size)
+int reader_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
+		struct atr_log_scan *scan, struct atr_hash *hash, char *error, size_t size)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
-	int err;
+	int err = -ENOMEM;
 
 	memset(scan, 0, sizeof(*scan));
-	atr_frontier_init(&scan->end.frontier);
 	snprintf(error, size, "out of memory for reading the log; free some and try again");
 	if (!reader)
-		return -ENOMEM;
+		return err;
 	reader->storage = storage;
 	reader->visitor = visitor;
 	reader->scan = scan;
 	reader->error = error;
 	reader->error_size = size;
+	reader->hash = hash;
 	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
-	reader->hash = reader->window ? atr_hash_create(-1, SIMD_BITS, error, size) : NULL;
-	err = -ENOMEM;
-	if (reader->hash) {
+	if (reader->window) {
 		error[0] = '\0';
 		err = count_segments(reader);
 		if (!err)
 			err = read_segments(reader);
 	}
 	reader_close(reader);
-	atr_hash_free(reader->hash);
 	free(reader->window);
 	free(reader);
+	return err;
+}
+
+int atr_log_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
+		 struct atr_log_scan *scan, char *error, size_t size)
+{
+	struct atr_hash *hash = atr_hash_create(-1, SIMD_BITS, error, size);
+	int err;
+
+	memset(scan, 0, sizeof(*scan));
+	if (!hash)
+		return -ENOMEM;
+	err = reader_scan(storage, visitor, scan, hash, error, size);
+	atr_hash_free(hash);
 	return err;
 }

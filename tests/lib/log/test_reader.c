@@ -13,70 +13,7 @@
 
 #include "../../../lib/log/crc.h"
 #include "../../../lib/log/reader.h"
-#include "naive_log.h"
-
-#define SEGMENT (64u << 10)
-#define SEED    20261122u
-
-static struct memory_storage disk;
-static struct naive_log naive;
-static char error[512];
-
-static int scan(struct atr_log_scan *out)
-{
-	return atr_log_scan(&disk.storage, NULL, out, error, sizeof(error));
-}
-
-static int fresh(void **state)
-{
-	(void)state;
-	memory_init(&disk);
-	naive_init(&naive, &disk, SEGMENT);
-	return 0;
-}
-
-static int done(void **state)
-{
-	(void)state;
-	naive_free(&naive);
-	memory_clear(&disk);
-	return 0;
-}
-
-/* Groups of every shape, in as many segments as they need. */
-static void write_sample(unsigned int groups)
-{
-	static const struct naive_group shapes[] = {
-		{.frames = 3, .packets = 9, .envelopes = 1, .feeds = 2},
-		{.plans = 1},
-		{.envelopes = 5, .feeds = 1},
-		{.frames = 10, .packets = 20, .feeds = 3},
-		{.frames = 1, .packets = 1},
-	};
-
-	for (unsigned int i = 0; i < groups; i++)
-		naive_group(&naive, &shapes[naive.groups % 5]);
-}
-
-static void expect_whole(const struct atr_log_scan *s)
-{
-	uint8_t root[ATR_HASH_SIZE], expected[ATR_HASH_SIZE];
-
-	assert_int_equal(s->groups, naive.groups);
-	assert_int_equal(s->records, naive.leaves);
-	assert_int_equal(s->events, naive.events);
-	assert_int_equal(s->segments, naive.segment);
-	assert_int_equal(s->end.segment, naive.segment - 1);
-	assert_int_equal(s->end.offset, naive.offset);
-	assert_int_equal(s->end.group, naive.groups);
-	assert_int_equal(s->shard, 1);
-	assert_int_equal(s->shards, 2);
-	assert_int_equal(s->realm, 42);
-	assert_memory_equal(s->log_id, naive.log_id, 16);
-	atr_frontier_root(&s->end.frontier, root);
-	atr_merkle_root(naive.leaf[0], naive.leaves, expected);
-	assert_memory_equal(root, expected, sizeof(root));
-}
+#include "reader_fixture.h"
 
 /* Invariant: CRC32C is the one of RFC 3720, in the reader and in the test's own writer. */
 static void crc_is_castagnoli(void **state)
