@@ -78,17 +78,16 @@ static uint8_t frame_signature(struct judge *judge, const struct atr_source *sou
 	const struct atr_frame_hdr *hdr = v->frame.hdr;
 	const struct atr_key *key;
 	struct atr_tree_head head;
+	uint8_t reason;
 
 	if (hdr->realm != judge->plan->realm) {
 		snprintf(v->detail, sizeof(v->detail), "realm %016llx, the plan's is %016llx",
 			 (unsigned long long)hdr->realm, (unsigned long long)judge->plan->realm);
 		return ATR_REASON_REALM;
 	}
-	key = atr_source_key(source, hdr->key);
-	if (!key || key->use != ATR_KEY_FRAMES)
-		return ATR_REASON_UNKNOWN_KEY;
-	if (now_ns < key->not_before_ns || now_ns >= key->not_after_ns)
-		return ATR_REASON_KEY_TIME;
+	reason = atr_source_frame_key(source, hdr->key, now_ns, &key);
+	if (reason != ATR_OK)
+		return reason;
 	atr_tree_head_init(&head, hdr->realm, hdr->source, hdr->key, hdr->leaf_count, v->root);
 	v->signature_checked = true;
 	return head_verifies(judge, key, &head, v->frame.signature) ? ATR_OK

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "../json/json.h"
+#include "../reason/reason.h"
 #include "../schema/schema.h"
 #include "../typecheck/typecheck.h"
 
@@ -171,6 +172,19 @@ static inline const struct atr_key *atr_source_key(const struct atr_source *sour
 		if (source->keys[i].id == id)
 			return &source->keys[i];
 	return NULL;
+}
+
+/* Gate signature, before any hashing: ATR_OK and *key if the source has this key, for frames, and it
+ * is valid now; else UNKNOWN_KEY or KEY_TIME. Any lcore. */
+static inline uint8_t atr_source_frame_key(const struct atr_source *source, uint32_t id,
+					   uint64_t now_ns, const struct atr_key **key)
+{
+	*key = atr_source_key(source, id);
+	if (!*key || (*key)->use != ATR_KEY_FRAMES)
+		return ATR_REASON_UNKNOWN_KEY;
+	if (now_ns < (*key)->not_before_ns || now_ns >= (*key)->not_after_ns)
+		return ATR_REASON_KEY_TIME;
+	return ATR_OK;
 }
 
 /* Action for a triple whose source, topic and type are in the plan; NULL if no rule allows it.

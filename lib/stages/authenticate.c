@@ -12,12 +12,7 @@ static uint8_t key_reason(const struct atr_plan *plan, const struct atr_source *
 
 	if (hdr->realm != plan->realm)
 		return ATR_REASON_REALM;
-	key = atr_source_key(source, hdr->key);
-	if (!key || key->use != ATR_KEY_FRAMES)
-		return ATR_REASON_UNKNOWN_KEY;
-	if (now_ns < key->not_before_ns || now_ns >= key->not_after_ns)
-		return ATR_REASON_KEY_TIME;
-	return ATR_OK;
+	return atr_source_frame_key(source, hdr->key, now_ns, &key);
 }
 
 static void leaf_hashes(struct atr_shard *shard, struct atr_batch *batch)
