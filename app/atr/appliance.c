@@ -20,15 +20,10 @@
 
 static int plan_load(struct appliance *a, char *error, size_t size)
 {
-	char reason[400];
-
 	if (!a->options.pipeline)
 		return 0;
-	a->plan = atr_plan_load_file(a->options.pipeline, reason, sizeof(reason));
-	if (a->plan)
-		return 0;
-	snprintf(error, size, "%s: %s", a->options.pipeline, reason);
-	return -EINVAL;
+	a->plan = atr_plan_load_file(a->options.pipeline, error, size);
+	return a->plan ? 0 : -EINVAL;
 }
 
 /* Shards are dealt to the data lcores in turn. */
@@ -123,23 +118,42 @@ static int one_port(struct appliance *a, uint16_t port_id, char *error, size_t s
 	return 0;
 }
 
+static bool address_is_second(const struct appliance *a, unsigned int option, uint16_t id,
+			      char *error, size_t size)
+{
+	uint16_t other;
+
+	for (unsigned int i = 0; i < option; i++) {
+		if (port_by_text(a->options.port[i].port, &other) < 0 || other != id)
+			continue;
+		snprintf(error, size,
+			 "--addr %s=...: port %u already has an address; give one --addr a port",
+			 a->options.port[option].port, id);
+		return true;
+	}
+	return false;
+}
+
 static int ports(struct appliance *a, char *error, size_t size)
 {
 	uint16_t id;
 
+	if (rte_eth_dev_count_avail() == 0) {
+		snprintf(error, size,
+			 "EAL found no port; bind a NIC to vfio-pci (dpdk-devbind.py), or make a "
+			 "virtual one such as --vdev net_tap0,iface=atr0, which needs root");
+		return -ENODEV;
+	}
 	for (unsigned int i = 0; i < a->options.port_count; i++) {
-		if (port_by_text(a->options.port[i].port, &id) == 0)
+		if (port_by_text(a->options.port[i].port, &id) == 0) {
+			if (address_is_second(a, i, id, error, size))
+				return -EINVAL;
 			continue;
+		}
 		snprintf(error, size,
 			 "--addr %s=...: EAL knows no such port; there are %u, numbered from 0 "
 			 "(--vdev makes virtual ones, vfio-pci must hold physical ones)",
 			 a->options.port[i].port, rte_eth_dev_count_avail());
-		return -ENODEV;
-	}
-	if (rte_eth_dev_count_avail() == 0) {
-		snprintf(error, size,
-			 "EAL found no port; bind a NIC to vfio-pci (dpdk-devbind.py), or make a "
-			 "virtual one such as --vdev net_tap0,iface=atr0");
 		return -ENODEV;
 	}
 	RTE_ETH_FOREACH_DEV(id)

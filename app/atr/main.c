@@ -78,7 +78,7 @@ static int check(const struct options *options)
 	}
 	plan = atr_plan_load_file(options->pipeline, error, sizeof(error));
 	if (!plan) {
-		fprintf(stderr, "atr: %s: %s\n", options->pipeline, error);
+		fprintf(stderr, "atr: %s\n", error);
 		return 1;
 	}
 	printf("plan '%s' version %u is valid: %u sources, %u topics, %u types, %u rules, "
@@ -113,6 +113,7 @@ static int serve(struct appliance *a)
 int main(int argc, char **argv)
 {
 	static struct appliance appliance;
+	const char *misplaced;
 	int eal_args, rc;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -132,6 +133,13 @@ int main(int argc, char **argv)
 		if (rc != 0)
 			return rc > 0 ? 0 : 2;
 		return check(&appliance.options);
+	}
+	misplaced = options_before_separator(argc, argv);
+	if (misplaced) {
+		fprintf(stderr,
+			"atr: --%s: is ATR's; put it behind `--`, which ends EAL's options\n",
+			misplaced);
+		return 2;
 	}
 	eal_args = eal_init(argc, argv);
 	if (eal_args < 0) {

@@ -247,6 +247,17 @@ static int option(struct options *o, int c, const char *v)
 	}
 }
 
+static int misused(int c, const char *text)
+{
+	if (c == ':')
+		fprintf(stderr, "atr: %s: needs a value; `atr --help` explains the options\n",
+			text);
+	else
+		fprintf(stderr, "atr: %s: not an option; `atr --help` explains the options\n",
+			text);
+	return -EINVAL;
+}
+
 int options_parse(int argc, char **argv, struct options *options)
 {
 	int c, rc;
@@ -264,7 +275,8 @@ int options_parse(int argc, char **argv, struct options *options)
 		.quarantine_rate = 10000,
 	};
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(help, stdout);
 			return 1;
@@ -273,6 +285,8 @@ int options_parse(int argc, char **argv, struct options *options)
 			printf("atr %s\n", ATR_VERSION);
 			return 1;
 		}
+		if (c == '?' || c == ':')
+			return misused(c, argv[optind - 1]);
 		rc = option(options, c, optarg);
 		if (rc < 0) {
 			fprintf(stderr, "atr: `atr --help` explains the options\n");
@@ -280,8 +294,20 @@ int options_parse(int argc, char **argv, struct options *options)
 		}
 	}
 	if (optind < argc)
-		return wrong("", argv[optind], "not an option; `atr --help` explains the options");
+		return misused('?', argv[optind]);
 	return 0;
+}
+
+const char *options_before_separator(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		size_t length = strncmp(argv[i], "--", 2) == 0 ? strcspn(argv[i] + 2, "=") : 0;
+
+		for (const struct option *o = long_options; length > 0 && o->name; o++)
+			if (strlen(o->name) == length && !strncmp(argv[i] + 2, o->name, length))
+				return o->name;
+	}
+	return NULL;
 }
 
 bool options_without_eal(int argc, char **argv)

@@ -54,4 +54,8 @@ int options_parse(int argc, char **argv, struct options *options);
 /* True if an argument list asks for --help, --version or --check, which need no EAL. */
 bool options_without_eal(int argc, char **argv);
 
+/* The first of ATR's options that stands before `--`, where EAL would take it for its own; NULL if
+ * there is none. */
+const char *options_before_separator(int argc, char **argv);
+
 #endif

@@ -306,6 +306,16 @@ static void summarise(const struct inspect *in)
 		puts("  Without --plan only structure and canonical form were judged.");
 }
 
+/* libpcap names the file in some of its sentences. */
+static const char *open_failure(const char *path, const char *error)
+{
+	size_t length = strlen(path);
+
+	return strncmp(error, path, length) == 0 && strncmp(error + length, ": ", 2) == 0
+		       ? error + length + 2
+		       : error;
+}
+
 static int read_file(struct inspect *in)
 {
 	char error[PCAP_ERRBUF_SIZE];
@@ -317,7 +327,8 @@ static int read_file(struct inspect *in)
 	int more;
 
 	if (!pcap)
-		return usage_error("inspect", "%s", error);
+		return usage_error("inspect", "%s: %s; give a pcap or pcapng file", in->path,
+				   open_failure(in->path, error));
 	progress_start(&progress, false);
 	while ((more = pcap_next_ex(pcap, &header, &bytes)) == 1) {
 		take_packet(in, pcap_datalink(pcap), header, bytes);

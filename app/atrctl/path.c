@@ -12,7 +12,7 @@ static const struct usage usage = {
 	"path [--file-prefix NAME | --socket PATH] [--json]",
 	"Draws the path of a packet through a running appliance, from the table of stages\n"
 	"that drives it. Without an appliance there is nothing to draw: start one\n"
-	"('atr ... -- --pipeline FILE'), or see the map in docs.",
+	"('atr ... -- --pipeline FILE'), or see docs/path.md.",
 	"  atrctl path\n"
 	"  atrctl path --file-prefix atr-demo",
 };

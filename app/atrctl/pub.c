@@ -69,7 +69,11 @@ static int check_options(struct pub *pub)
 	if (!o->as || (strcmp(o->as, "frames") != 0 && strcmp(o->as, "envelopes") != 0))
 		return usage_error("pub", "--as frames or --as envelopes is needed");
 	frames = strcmp(o->as, "frames") == 0;
-	if (frames && !o->sequence_path == !o->first_sequence.given)
+	if (frames && o->sequence_path && o->first_sequence.given)
+		return usage_error("pub",
+				   "--sequence-file and --first-sequence exclude each other; "
+				   "to skip sequences, raise next in the file");
+	if (frames && !o->sequence_path && !o->first_sequence.given)
 		return usage_error("pub",
 				   "frames need --sequence-file FILE (kept across runs) or "
 				   "--first-sequence N (you take care that none is used twice)");

@@ -26,7 +26,7 @@ int pub_input_open(struct pub *pub, char *error)
 		return pub_generate_open(pub, error);
 	pub->in = open_named(path);
 	if (!pub->in) {
-		snprintf(error, ERROR_SIZE, "%s: %s", path, strerror(errno));
+		snprintf(error, ERROR_SIZE, "%s: %s; check the path", path, strerror(errno));
 		return -EINVAL;
 	}
 	return o->csv ? pub_csv_open(pub, error) : 0;

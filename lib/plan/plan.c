@@ -14,6 +14,7 @@
 
 #define REALM_DIGITS 16
 #define REALM_BYTES  8
+#define REASON_SIZE  512
 
 static int load_realm(struct plan_loader *l, const json_t *document)
 {
@@ -139,6 +140,15 @@ static int read_file(struct plan_loader *l, const char *path, char **text, size_
 	return ret;
 }
 
+/* Puts the file's name before a refusal of what is in it. */
+static void name_file(const char *path, char *error, size_t size)
+{
+	char reason[REASON_SIZE];
+
+	snprintf(reason, sizeof(reason), "%s", error);
+	snprintf(error, size, "%s: %s", path, reason);
+}
+
 struct atr_plan *atr_plan_load_file(const char *path, char *error, size_t size)
 {
 	struct plan_loader l = {.error = error, .error_size = size};
@@ -147,8 +157,11 @@ struct atr_plan *atr_plan_load_file(const char *path, char *error, size_t size)
 	char *text;
 
 	plan_path_member(&l, path);
-	if (read_file(&l, path, &text, &length) == 0)
+	if (read_file(&l, path, &text, &length) == 0) {
 		plan = atr_plan_load(text, length, error, size);
+		if (!plan && size)
+			name_file(path, error, size);
+	}
 	free(text);
 	return plan;
 }

@@ -138,7 +138,7 @@ struct atr_plan {
  * duplicate ids and names, dangling names and values out of range are refused. */
 struct atr_plan *atr_plan_load(const char *text, size_t length, char *error, size_t size);
 
-/* The same from a file of at most 64 MiB. */
+/* The same from a file of at most 64 MiB, whose name precedes the sentence in error. */
 struct atr_plan *atr_plan_load_file(const char *path, char *error, size_t size);
 
 void atr_plan_free(struct atr_plan *plan);

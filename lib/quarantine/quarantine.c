@@ -139,7 +139,7 @@ struct atr_quarantine *atr_quarantine_start(const struct atr_quarantine_params *
 						quarantine_writer, quarantine);
 	if (result != 0) {
 		snprintf(error, size,
-			 "quarantine: no rings or no thread: %s; use smaller rings or more memory",
+			 "quarantine: no rings or no thread: %s; give EAL more memory (-m MIB)",
 			 rte_strerror(-result));
 		release(quarantine);
 		return NULL;

@@ -196,7 +196,8 @@ static int open_directory(const char *directory, char *error, size_t size)
 	}
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		snprintf(error, size, "state %s: %s", directory, strerror(errno));
+		snprintf(error, size, "state %s: %s; name a readable directory with --state",
+			 directory, strerror(errno));
 		return -errno;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

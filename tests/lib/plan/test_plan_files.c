@@ -362,6 +362,18 @@ static void files_that_are_none(void **state)
 	assert_non_null(strstr(error, "is no regular file"));
 }
 
+/* Invariant: a refusal of what is in a file names the file, then the culprit in it. */
+static void refusals_name_the_file(void **state)
+{
+	char path[512], begin[600], error[1200] = "";
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/tests/vectors/wire.json", root);
+	snprintf(begin, sizeof(begin), "%s: about: ", path);
+	assert_null(atr_plan_load_file(path, error, sizeof(error)));
+	assert_memory_equal(error, begin, strlen(begin));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +383,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(earthquakes_fit_the_plan),
 		cmocka_unit_test(networks_cannot_impersonate),
 		cmocka_unit_test(files_that_are_none),
+		cmocka_unit_test(refusals_name_the_file),
 	};
 
 	if (argc != 2 || atr_sign_init() < 0) {

@@ -13,16 +13,32 @@
 
 static struct options o;
 
-static int parse(const char *text)
+static int split(const char *text, char **argv)
 {
 	static char copy[1024];
-	char *argv[ARGS_MAX] = {copy};
 	int argc = 0;
 
 	strcpy(copy, text);
 	for (char *arg = strtok(copy, " "); arg && argc < ARGS_MAX - 1; arg = strtok(NULL, " "))
 		argv[argc++] = arg;
+	argv[argc] = NULL;
+	return argc;
+}
+
+static int parse(const char *text)
+{
+	char *argv[ARGS_MAX];
+	int argc = split(text, argv);
+
 	return options_parse(argc, argv, &o);
+}
+
+static const char *misplaced(const char *text)
+{
+	char *argv[ARGS_MAX];
+	int argc = split(text, argv);
+
+	return options_before_separator(argc, argv);
 }
 
 /* Invariant: addresses, gateways and tags arrive as given. */
@@ -93,9 +109,19 @@ static void bad(void **state)
 	assert_int_equal(parse("atr --version"), 1);
 }
 
+/* Invariant: an option of ATR's before `--` is told from EAL's. */
+static void before_separator(void **state)
+{
+	(void)state;
+	assert_string_equal(misplaced("atr -l 0,1 --hold=64 -- --mtu 1500"), "hold");
+	assert_string_equal(misplaced("atr --no-huge --addr 0=10.0.0.1/24"), "addr");
+	assert_null(misplaced("atr --lcores 0,1 --file-prefix hold -- --hold 64"));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(good), cmocka_unit_test(bad)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(good), cmocka_unit_test(bad),
+					   cmocka_unit_test(before_separator)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
