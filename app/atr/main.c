@@ -155,6 +155,9 @@ int main(int argc, char **argv)
 	else if (rc == 0) {
 		signal(SIGINT, on_signal);
 		signal(SIGTERM, on_signal);
+		/* A closed terminal is a clean stop too, unless nohup said otherwise. */
+		if (signal(SIGHUP, on_signal) == SIG_IGN)
+			signal(SIGHUP, SIG_IGN);
 		rc = serve(&appliance);
 	} else {
 		rc = rc > 0 ? 0 : 2;
