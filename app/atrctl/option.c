@@ -8,20 +8,27 @@
 #include <string.h>
 
 #include "command.h"
+#include "term.h"
 
 #define HELP_COLUMN             26
+#define SENTENCE_MAX            4096
 #define PER_MILLION             1000000u
 #define PORT_MAX                65535u
 #define PERCENT_FRACTION_DIGITS 4
 
+/* A sentence may repeat names from a plan, an input line or a packet. */
 int usage_error(const char *command, const char *format, ...)
 {
+	char text[SENTENCE_MAX];
 	va_list args;
+	int length;
 
-	fprintf(stderr, "atrctl %s: ", command);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	length = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	fprintf(stderr, "atrctl %s: ", command);
+	if (length > 0)
+		term_text(stderr, text, strlen(text));
 	fputc('\n', stderr);
 	return EXIT_USAGE;
 }

@@ -71,10 +71,26 @@ static int check(struct sequence_file *f, char *error)
 static int load(struct sequence_file *f, char *error)
 {
 	json_error_t where;
-	FILE *in = fopen(f->path, "re");
+	/* Writing replaces the file: a link to it would be replaced instead, and whoever comes by
+	 * the other name would take the same sequences again. */
+	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat info;
+	FILE *in;
 
-	if (!in && errno != ENOENT)
+	if (fd < 0 && errno == ELOOP)
+		return refuse(error, f->path, "is a symbolic link; name the file itself");
+	if (fd < 0 && errno != ENOENT)
 		return refuse(error, f->path, strerror(errno));
+	if (fd >= 0 && (fstat(fd, &info) || !S_ISREG(info.st_mode) || info.st_nlink != 1)) {
+		close(fd);
+		return refuse(error, f->path,
+			      "is no regular file of one name; name the file itself, or copy it");
+	}
+	in = fd >= 0 ? fdopen(fd, "r") : NULL;
+	if (fd >= 0 && !in) {
+		close(fd);
+		return refuse(error, f->path, "out of memory");
+	}
 	if (!in) {
 		f->root = json_pack("{s:i,s:{}}", "atr_sequences", FILE_VERSION, "next");
 		f->dirty = true;

@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define EXPONENT_LIMIT 1000 /* beyond it only zero fits 64 bits */
-#define DECIMAL_DIGITS 20   /* of a uint64_t */
+#define TEXT_LIMIT     1000000          /* bytes of a number's text */
+#define EXPONENT_LIMIT (2 * TEXT_LIMIT) /* no digits within a text make up for it */
+#define DECIMAL_DIGITS 20               /* of a uint64_t */
 
 struct decimal {
 	uint64_t digits;
@@ -54,8 +55,7 @@ static size_t parse_fraction(const char *text, size_t length, struct decimal *d)
 
 	for (i = 0; i < length && is_digit(text[i]); i++) {
 		if (text[i] == '0') {
-			if (zeros < EXPONENT_LIMIT)
-				zeros++;
+			zeros++;
 			continue;
 		}
 		for (; zeros > 0; zeros--, d->exponent--)
@@ -72,6 +72,8 @@ static int parse_decimal(const char *text, size_t length, struct decimal *d)
 	int exponent = 0;
 
 	memset(d, 0, sizeof(*d));
+	if (length > TEXT_LIMIT)
+		return -EINVAL;
 	if (i < length && text[i] == '-') {
 		d->negative = true;
 		i++;

@@ -29,7 +29,8 @@
 
 /* Reads a decimal number ("-12.50", "1.2e-3": JSON's grammar) as raw = number * 10^scale, scale
  * 0..9. Unsigned results above INT64_MAX are given as the same bits. -EINVAL if text is not a
- * number, -EDOM if it has digits beyond the scale, -ERANGE if raw does not fit 64 bits. */
+ * number or longer than 1,000,000 bytes, -EDOM if it has digits beyond the scale, -ERANGE if raw
+ * does not fit 64 bits. */
 int atr_decimal_parse(const char *text, size_t length, unsigned int scale, bool is_unsigned,
 		      int64_t *raw);
 

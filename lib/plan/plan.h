@@ -174,8 +174,8 @@ static inline const struct atr_key *atr_source_key(const struct atr_source *sour
 	return NULL;
 }
 
-/* Gate signature, before any hashing: ATR_OK and *key if the source has this key, for frames, and it
- * is valid now; else UNKNOWN_KEY or KEY_TIME. Any lcore. */
+/* Gate signature, before any hashing: ATR_OK and *key if the source has this key, for frames, and
+ * it is valid now; else UNKNOWN_KEY or KEY_TIME. Any lcore. */
 static inline uint8_t atr_source_frame_key(const struct atr_source *source, uint32_t id,
 					   uint64_t now_ns, const struct atr_key **key)
 {

@@ -10,13 +10,14 @@
 #include "../wire/moldudp64.h"
 
 #define FIRST_SPACE 1024
+#define TOPIC_ROOMS 3 /* one that is kept, one that fills up, one for the next pattern */
 
 /* What a rule names, as ids. */
 struct rule {
 	uint32_t *who; /* source ids, and PLAN_WHO_ROLE + role */
 	size_t who_count;
 	uint32_t *topics;
-	size_t topic_count;
+	size_t topic_count, topic_space;
 	uint32_t *types;
 	size_t type_count;
 	uint64_t feeds;
@@ -201,6 +202,27 @@ static void remove_repeats(struct rule *rule)
 	rule->topic_count = kept;
 }
 
+/* Makes room for every topic of the plan. Repeats are removed only when there is none left, which
+ * is after as many topics were added again: sorting costs little more than finding them did. */
+static int reserve_topics(struct plan_loader *l, struct rule *rule, size_t patterns)
+{
+	size_t wanted = l->plan->topic_count + patterns;
+	void *grown;
+
+	if (rule->topic_space - rule->topic_count >= wanted)
+		return 0;
+	if (rule->topics) {
+		remove_repeats(rule);
+		return 0;
+	}
+	grown = calloc(TOPIC_ROOMS * wanted, sizeof(*rule->topics));
+	if (!grown)
+		return plan_no_memory(l);
+	rule->topics = grown;
+	rule->topic_space = TOPIC_ROOMS * wanted;
+	return 0;
+}
+
 static int read_topics(struct plan_loader *l, const json_t *value, struct rule *rule)
 {
 	const json_t *list;
@@ -215,25 +237,16 @@ static int read_topics(struct plan_loader *l, const json_t *value, struct rule *
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const char *text = json_string_value(json_array_get(list, i));
 		size_t element = plan_path_index(l, i);
-		size_t wanted = rule->topic_count + l->plan->topic_count + 1;
-		void *grown;
 
 		if (!text)
 			return plan_fail(l, "must be a string");
 		if (plan_check_name(l, text, PLAN_NAME_PATTERN, pattern) < 0)
 			return -EINVAL;
-		if (strpbrk(text, "*>") || i == 0) {
-			wanted += json_array_size(list);
-			grown = realloc(rule->topics, wanted * sizeof(*rule->topics));
-			if (!grown)
-				return plan_no_memory(l);
-			rule->topics = grown;
-		}
-		ret = expand_pattern(l, pattern, rule);
+		ret = reserve_topics(l, rule, json_array_size(list));
+		if (ret == 0)
+			ret = expand_pattern(l, pattern, rule);
 		if (ret < 0)
 			return ret;
-		if (strpbrk(text, "*>"))
-			remove_repeats(rule);
 		plan_path_cut(l, element);
 	}
 	remove_repeats(rule);

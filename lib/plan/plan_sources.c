@@ -196,6 +196,61 @@ static int load_source(struct plan_loader *l, const json_t *value)
 	return ret;
 }
 
+/* A key and where the document has it. */
+struct key_place {
+	const struct atr_key *key;
+	size_t source, index;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct key_place *x = a, *y = b;
+	int order = memcmp(x->key->public_key, y->key->public_key, ATR_PUBLIC_KEY_SIZE);
+
+	if (order != 0)
+		return order;
+	if (x->source != y->source)
+		return x->source < y->source ? -1 : 1;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+static int fail_use(struct plan_loader *l, const struct key_place *place)
+{
+	plan_path_index(l, place->source);
+	plan_path_member(l, "keys");
+	plan_path_index(l, place->index);
+	return plan_fail_member(l, "use",
+				"another source signs %s with this key; one key signs one kind of "
+				"thing, so generate one for each",
+				place->key->use == ATR_KEY_FRAMES ? "envelopes" : "frames");
+}
+
+/* Sources may share a key, but not for different uses. */
+static int check_uses(struct plan_loader *l, const json_t *sources)
+{
+	size_t count = 0, space = json_array_size(sources) * ATR_KEYS_MAX;
+	struct key_place *places = calloc(space + 1, sizeof(*places));
+	int ret = 0;
+
+	if (!places)
+		return plan_no_memory(l);
+	for (size_t i = 0; i < json_array_size(sources); i++) {
+		const json_t *id = json_object_get(json_array_get(sources, i), "id");
+		const struct atr_source *source = &l->plan->sources[json_integer_value(id)];
+
+		for (size_t k = 0; k < source->key_count; k++)
+			places[count++] = (struct key_place){&source->keys[k], i, k};
+	}
+	qsort(places, count, sizeof(*places), compare_places);
+	for (size_t i = 1; i < count && ret == 0; i++)
+		if (memcmp(places[i - 1].key->public_key, places[i].key->public_key,
+			   ATR_PUBLIC_KEY_SIZE) == 0 &&
+		    places[i - 1].key->use != places[i].key->use)
+			ret = fail_use(l, &places[i]);
+	free(places);
+	return ret;
+}
+
 int plan_load_sources(struct plan_loader *l, const json_t *document)
 {
 	struct atr_plan *plan = l->plan;
@@ -219,6 +274,8 @@ int plan_load_sources(struct plan_loader *l, const json_t *document)
 		plan->source_count++;
 		plan_path_cut(l, element);
 	}
+	if (ret == 0)
+		ret = check_uses(l, sources);
 	plan_path_cut(l, mark);
 	return ret;
 }

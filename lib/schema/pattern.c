@@ -9,7 +9,7 @@
 /* PCRE2's own limits start anew at every position of the text. Its automatic callouts come before
  * every item of the pattern wherever it is tried, so counting them bounds the whole search. */
 struct step_budget {
-	size_t used;
+	size_t *used;
 	size_t position;
 };
 
@@ -19,9 +19,9 @@ static int count_step(pcre2_callout_block *block, void *data)
 	size_t at = block->current_position;
 
 	if (at > budget->position)
-		budget->used += (at - budget->position) / BYTES_PER_STEP;
+		*budget->used += (at - budget->position) / BYTES_PER_STEP;
 	budget->position = at;
-	return ++budget->used > ATR_SCHEMA_PATTERN_STEPS ? PCRE2_ERROR_CALLOUT : 0;
+	return ++*budget->used > ATR_SCHEMA_PATTERN_STEPS ? PCRE2_ERROR_CALLOUT : 0;
 }
 
 bool schema_pattern_init(struct schema_compiler *c)
@@ -109,9 +109,9 @@ bool schema_read_pattern(struct schema_compiler *c, struct schema_node *node, co
 }
 
 uint8_t schema_match(const struct atr_schema *schema, const pcre2_code *code,
-		     const struct atr_json *value)
+		     const struct atr_json *value, size_t *used)
 {
-	struct step_budget budget = {0};
+	struct step_budget budget = {.used = used};
 	int result;
 
 	pcre2_set_callout(schema->match_context, count_step, &budget);

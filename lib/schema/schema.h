@@ -16,7 +16,7 @@
 
 struct atr_schema;
 
-/* Steps that matching one 'pattern' may take before PAYLOAD_PATTERN_LIMIT. */
+/* Steps that all matching of 'pattern' in one validation may take before PAYLOAD_PATTERN_LIMIT. */
 #define ATR_SCHEMA_PATTERN_STEPS 10000
 
 /* Compiles a schema. NULL on failure with a sentence in error that begins with the JSON path of

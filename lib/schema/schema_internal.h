@@ -121,8 +121,9 @@ bool schema_read_enum(struct schema_compiler *c, struct schema_node *node, const
 /* pattern.c */
 bool schema_read_pattern(struct schema_compiler *c, struct schema_node *node, const json_t *value);
 bool schema_pattern_init(struct schema_compiler *c);
+/* *used: steps that this validation has taken so far. */
 uint8_t schema_match(const struct atr_schema *schema, const pcre2_code *code,
-		     const struct atr_json *value);
+		     const struct atr_json *value, size_t *used);
 
 /* decimal.c */
 struct schema_decimal schema_decimal_of(double value);

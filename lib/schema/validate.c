@@ -11,6 +11,7 @@
 struct walk {
 	const struct atr_schema *schema;
 	struct atr_schema *scratch_owner;
+	size_t pattern_steps;
 	unsigned int depth;
 	const struct atr_json *at[ATR_JSON_DEPTH_MAX + 2];
 };
@@ -63,12 +64,13 @@ static uint8_t check_number(const struct schema_node *node, double number)
 	return ATR_OK;
 }
 
-static uint8_t check_string(const struct walk *w, const struct schema_node *node,
+static uint8_t check_string(struct walk *w, const struct schema_node *node,
 			    const struct atr_json *value)
 {
 	if (value->count < node->min_length || value->count > node->max_length)
 		return ATR_REASON_PAYLOAD_STRING_LENGTH;
-	return node->pattern ? schema_match(w->schema, node->pattern, value) : ATR_OK;
+	return node->pattern ? schema_match(w->schema, node->pattern, value, &w->pattern_steps)
+			     : ATR_OK;
 }
 
 static uint8_t check_array(struct walk *w, const struct schema_node *node,
@@ -225,6 +227,7 @@ uint8_t atr_schema_validate(const struct atr_schema *schema, const struct atr_js
 	/* The scratch is the one thing that validation writes. */
 	w.scratch_owner = (struct atr_schema *)schema;
 	w.depth = 0;
+	w.pattern_steps = 0;
 	w.at[0] = value;
 	reason = check_value(&w, schema->root, value);
 	if (path && size > 0) {

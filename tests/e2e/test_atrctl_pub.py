@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Drives atrctl pub as a user would: frames, sequences, envelopes and their replies."""
 import json
+import os
 import signal
 import socket
 import struct
@@ -187,6 +188,29 @@ class Sequences(Lab):
                        '--jsonl', '-', '--as', 'frames', '--sequence-file', self.path('seq'),
                        stdin=event(1, source='one'), status=2)
             self.assertIn(b'--first-sequence', done.stderr)
+
+
+    def test_two_names_of_a_file_never_share_sequences(self):
+        """Writing replaces the file, so behind a link the next run would begin again."""
+        self.publish(5)
+        os.symlink(self.path('seq'), self.path('soft'))
+        os.link(self.path('seq'), self.path('hard'))
+        for name in 'soft', 'hard':
+            done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
+                       '--jsonl', '-', '--as', 'frames', '--sequence-file', self.path(name),
+                       stdin=event(1, source='one'), status=2)
+            self.assertIn(b'name the file itself', done.stderr)
+        self.assertEqual(self.next(), {'one': 6})
+
+    def test_complaints_are_neutral_on_a_terminal(self):
+        """Invariant: names in refused lines never reach the terminal as control characters."""
+        done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
+                   '--jsonl', '-', '--as', 'frames', '--first-sequence', 1, '--from', '10.77.0.2',
+                   '--save', self.path('out.pcap'),
+                   stdin=event(1, source='\x1b]0;owned\x07\r\n\u202e\x9b2J'), status=1)
+        self.assertIn(b'owned', done.stderr)
+        self.assertEqual(done.stderr.count(b'\n'), 1)
+        self.assertTrue(all(0x20 <= c < 0x7f or c == 10 for c in done.stderr), done.stderr)
 
 
 class Replies(threading.Thread):

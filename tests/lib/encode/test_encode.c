@@ -148,6 +148,33 @@ static void decimals_are_exact(void **state)
 	}
 }
 
+/* Invariant: zeros behind the point and the exponent make up for each other, however many. Both
+ * were once cut at a thousand, and another number came out. */
+static void long_fractions_keep_their_exponent(void **state)
+{
+	static const struct {
+		int zeros;
+		const char *tail;
+		int err;
+		int64_t raw;
+	} cases[] = {
+		{1500, "1e1501", 0, 1},        {1500, "1e1503", 0, 100},
+		{1500, "1e1005", -EDOM, 0},    {20000, "1e20005", 0, 10000},
+		{7999, "1e80000", -ERANGE, 0}, {1500, "e99999999999", 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[20100] = "0.";
+		int64_t raw = 0;
+
+		memset(text + 2, '0', (size_t)cases[i].zeros);
+		strcpy(text + 2 + cases[i].zeros, cases[i].tail);
+		assert_int_equal(parse(text, 0, false, &raw), cases[i].err);
+		assert_int_equal(raw, cases[i].raw);
+	}
+}
+
 /* Invariant: what format writes, parse reads back to the same bits, at every scale. */
 static void decimals_round_trip(void **state)
 {
@@ -296,6 +323,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decimals_are_exact),
+		cmocka_unit_test(long_fractions_keep_their_exponent),
 		cmocka_unit_test(decimals_round_trip),
 		cmocka_unit_test(decimals_are_short),
 		cmocka_unit_test(payloads_are_laid_out),

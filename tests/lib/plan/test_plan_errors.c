@@ -106,6 +106,9 @@ static const struct refusal refusals[] = {
 	{"realm", "\"1\"", "realm: must be 16 lowercase hex digits"},
 	{"realm", "\"000000000000000G\"", "realm: must be 16 lowercase hex digits"},
 	{"realm", NULL, "realm: missing"},
+	/* One key signs one kind of thing, whosever key it is. */
+	{"sources/1/keys/0", "{\"id\":2,\"use\":\"envelopes\",\"public\":\"" KEY_A "\"}",
+	 "sources[1].keys[0].use: another source signs frames with this key"},
 	{"ingress", NULL, "ingress: must be an object"},
 	{"ingress/port", "1", "ingress.port: unknown member"},
 	{"ingress/udp_port", "0", "ingress.udp_port: must be an integer from 1 to 65535"},

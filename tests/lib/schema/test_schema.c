@@ -217,6 +217,26 @@ static void pattern_bound(void **state)
 	check("{\"pattern\":\"b\"}", text, ATR_REASON_PAYLOAD_PATTERN);
 }
 
+/* Bug: every string of a payload had a budget of its own for 'pattern', so that an array of them
+ * could hold the control lcore as long as it liked. */
+static void one_pattern_budget_a_payload(void **state)
+{
+	char error[ERROR_SIZE], text[64 * 512] = "[", one[512];
+	struct atr_schema *schema = compile("{\"items\":{\"pattern\":\"[bc]d\"}}", error);
+
+	(void)state;
+	assert_non_null(schema);
+	memset(one, 'b', 500);
+	strcpy(one + 500, "d");
+	for (unsigned int i = 0; i < 40; i++)
+		sprintf(text + strlen(text), "%s\"%s\"", i ? "," : "", one);
+	strcat(text, "]");
+	assert_int_equal(validate(schema, text, NULL, 0), ATR_REASON_PAYLOAD_PATTERN_LIMIT);
+	sprintf(text, "[\"%s\"]", one);
+	assert_int_equal(validate(schema, text, NULL, 0), ATR_OK);
+	atr_schema_free(schema);
+}
+
 /* Invariant: arrays: counts, members, and uniqueness by value at any size. */
 static void arrays(void **state)
 {
@@ -405,6 +425,7 @@ int main(void)
 		cmocka_unit_test(multiples_like_integers),
 		cmocka_unit_test(strings),
 		cmocka_unit_test(pattern_bound),
+		cmocka_unit_test(one_pattern_budget_a_payload),
 		cmocka_unit_test(arrays),
 		cmocka_unit_test(unique_is_fast),
 		cmocka_unit_test(unique_like_naive),
