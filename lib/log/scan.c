@@ -85,7 +85,6 @@ static int count_segments(struct reader *reader)
 	for (unsigned int i = 0;; i++) {
 		int err = storage->ops->list(storage, i, name, sizeof(name));
 		uint64_t number;
-		int length = 0;
 
 		if (err == -ENOENT)
 			return 0;
@@ -93,10 +92,11 @@ static int count_segments(struct reader *reader)
 			continue;
 		if (err < 0)
 			return reader_trouble(reader, 0, err);
-		if (sscanf(name, "segment-%16" SCNx64 ".atr%n", &number, &length) != 1)
+		if (strncmp(name, "segment-", strlen("segment-")) != 0)
 			continue;
+		number = strtoull(name + strlen("segment-"), NULL, 16);
 		snprintf(expected, sizeof(expected), ATR_SEGMENT_NAME, number);
-		if (length != ATR_SEGMENT_NAME_LENGTH || strcmp(name, expected) != 0)
+		if (strcmp(name, expected) != 0)
 			continue;
 		if (number != reader->count) {
 			snprintf(reader->name, sizeof(reader->name), ATR_SEGMENT_NAME,

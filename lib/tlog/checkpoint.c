@@ -84,6 +84,7 @@ int atr_checkpoint_sign(const struct atr_checkpoint *checkpoint, const struct at
 	size_t origin = strnlen(checkpoint->origin, sizeof(checkpoint->origin));
 	char base64[BASE64_SIZE(SIGNED_SIZE) + 1], note[ATR_CHECKPOINT_MAX + 1];
 	uint8_t key[ATR_PUBLIC_KEY_SIZE], blob[SIGNED_SIZE];
+	size_t length;
 	int body, tail;
 
 	if (!name_ok(checkpoint->origin, origin))
@@ -97,9 +98,10 @@ int atr_checkpoint_sign(const struct atr_checkpoint *checkpoint, const struct at
 	sodium_bin2base64(base64, sizeof(base64), blob, sizeof(blob), BASE64_KIND);
 	tail = snprintf(note + body, sizeof(note) - (size_t)body, "\n" SIGNATURE_LEAD "%s %s\n",
 			checkpoint->origin, base64);
-	if ((size_t)(body + tail) >= sizeof(note) || (size_t)(body + tail) > capacity)
+	length = (size_t)body + (size_t)tail;
+	if (length >= sizeof(note) || length > capacity)
 		return -EMSGSIZE;
-	memcpy(out, note, (size_t)(body + tail));
+	memcpy(out, note, length);
 	return body + tail;
 }
 

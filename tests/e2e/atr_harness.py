@@ -261,8 +261,11 @@ class Appliance:
         """name -> thread id."""
         found = {}
         for path in glob.glob(f'/proc/{self.process.pid}/task/*/comm'):
-            with open(path) as file:
-                found[file.read().strip()] = int(path.split('/')[4])
+            try:
+                with open(path) as file:
+                    found[file.read().strip()] = int(path.split('/')[4])
+            except FileNotFoundError:
+                continue  # that thread, of a telemetry client's, has ended
         return found
 
     def terminate(self):
