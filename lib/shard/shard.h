@@ -121,7 +121,4 @@ struct atr_shard_config {
 struct atr_shard *atr_shard_create(const struct atr_shard_config *config, char *error, size_t size);
 void atr_shard_free(struct atr_shard *shard);
 
-/* Memory that a shard with this configuration takes, in bytes, without windows. */
-size_t atr_shard_footprint(const struct atr_shard_config *config);
-
 #endif

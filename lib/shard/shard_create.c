@@ -126,11 +126,3 @@ void atr_shard_free(struct atr_shard *shard)
 	rte_free(shard->node);
 	rte_free(shard);
 }
-
-size_t atr_shard_footprint(const struct atr_shard_config *config)
-{
-	return sizeof(struct atr_shard) + sizeof(struct atr_ledger_node) +
-	       sizeof(struct atr_batch) + sizeof(struct atr_feeds) +
-	       atr_auth_footprint(&config->auth) +
-	       2 * config->queue_frames * (sizeof(struct rte_mbuf *) + sizeof(uint64_t));
-}
