@@ -76,7 +76,8 @@ enum atr_record_kind {
 	ATR_RECORD_FRAME = 1,    /* body: the datagram's bytes; source is the frame's */
 	ATR_RECORD_ENVELOPE = 2, /* body: canonical bytes */
 	ATR_RECORD_COMMIT = 3,   /* body: struct atr_commit_body and its feed positions */
-	ATR_RECORD_PLAN = 4      /* body: a chunk of a plan document, prefix 00 'A' 'T' 'P' */
+	ATR_RECORD_PLAN = 4,     /* body: struct atr_plan_chunk and a chunk of a plan document */
+	ATR_RECORD_SNAPSHOT = 5  /* body: struct atr_snapshot_body */
 };
 
 /* Before each record's body. The body is followed by decision bytes (frames: one bit an event, set
@@ -97,6 +98,28 @@ struct atr_record_hdr {
 	uint64_t feeds; /* of an envelope: feeds it goes to */
 };
 _Static_assert(sizeof(struct atr_record_hdr) == 64, "record header");
+
+/* Body of a plan record, followed by the bytes of the document's RFC 8785 form from offset on. The
+ * chunks of a document follow one another in a log, from offset 0 to total; the plan is in force
+ * from the record behind the last of them. */
+struct atr_plan_chunk {
+	uint8_t magic[4]; /* 00 'A' 'T' 'P' */
+	uint32_t zero;
+	uint64_t generation; /* that it becomes */
+	uint64_t offset, total;
+	uint8_t digest[ATR_HASH_SIZE]; /* of the document: SHA-256 of its RFC 8785 form */
+};
+_Static_assert(sizeof(struct atr_plan_chunk) == 64, "plan chunk");
+
+/* Body of a snapshot record: a file beside the log holds the state after the groups below group. */
+struct atr_snapshot_body {
+	uint8_t magic[4]; /* 00 'A' 'T' 'S' */
+	uint32_t zero;
+	uint64_t group;  /* number of the first group that is not in it */
+	uint64_t leaves; /* of all groups below */
+	uint8_t digest[ATR_HASH_SIZE]; /* SHA-256 of the file */
+};
+_Static_assert(sizeof(struct atr_snapshot_body) == 56, "snapshot body");
 
 /* Body of a commit record. Its bytes are a leaf, so that decisions, positions, times and plan
  * cannot be rewritten unnoticed. */
