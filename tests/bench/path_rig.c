@@ -19,11 +19,13 @@
 
 #include "../../lib/merkle/merkle.h"
 
-#define PAYLOAD   24
-#define IP_OURS   0x0A000001u
-#define IP_THEIRS 0x0A000002u
-#define TIMEOUT_S 20
-#define ACKS_RING 16384
+#define PAYLOAD       24
+#define IP_OURS       0x0A000001u
+#define IP_THEIRS     0x0A000002u
+#define TIMEOUT_S     20
+#define ACKS_RING     16384
+#define IDLE_TURNS    64
+#define IDLE_SLEEP_US 20
 
 static const char plan_text[] =
 	"{\"atr_plan\":1,\"name\":\"bench\",\"version\":1,\"realm\":\"00000000000000be\","
