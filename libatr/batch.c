@@ -133,7 +133,7 @@ int batch_add(struct batch *b, const struct atr_event *event, uint64_t now_ns, u
 		return -ERANGE;
 	if (b->closed)
 		drop_frames(b);
-	if (b->body + size > b->body_max || b->events == ATR_FRAME_PACKETS_MAX) {
+	if (b->body + size > b->body_max || b->events == b->params.events) {
 		err = close_frame(b, now_ns);
 		if (err)
 			return err;

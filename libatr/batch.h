@@ -17,6 +17,7 @@ struct batch_params {
 	const struct atr_signer *signer; /* outlives the batch */
 	uint32_t mtu;                    /* of the IP packet */
 	uint32_t tree;                   /* frames at most, 1..BATCH_TREE_MAX */
+	uint32_t events;                 /* of a frame at most, 1..ATR_FRAME_PACKETS_MAX */
 	uint64_t next;                   /* first sequence */
 };
 

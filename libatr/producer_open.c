@@ -167,12 +167,16 @@ static int open_outbox(struct atr_producer *p, struct outbox_files *files, char 
 static int open_all(struct atr_producer *p, struct outbox_files *files, char *error, size_t size)
 {
 	const struct atr_producer_config *c = &p->config;
-	struct batch_params params = {.realm = c->realm,
-				      .source = c->source,
-				      .key = c->key,
-				      .mtu = c->mtu,
-				      .tree = c->tree,
-				      .next = c->first_sequence};
+	struct batch_params params = {
+		.realm = c->realm,
+		.source = c->source,
+		.key = c->key,
+		.mtu = c->mtu,
+		.tree = c->tree,
+		/* A frame larger than the window would push its own first
+		 * events out of it. */
+		.events = c->window < ATR_FRAME_PACKETS_MAX ? c->window : ATR_FRAME_PACKETS_MAX,
+		.next = c->first_sequence};
 	int err = open_key(p, error, size);
 
 	if (!err)

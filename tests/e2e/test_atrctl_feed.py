@@ -35,8 +35,8 @@ def reading(i, text=b''):
     return struct.pack('<iH6s', 1000 * i, i, b'c') + text
 
 
-class Sub(Lab):
-    """Invariant: sub prints every event once, and accounts for gaps, duplicates and ends."""
+class Receiver(Lab):
+    """Runs sub on datagrams."""
 
     def receive(self, datagrams, *more, status=0, plan=True, ready=b'-- listening'):
         port = self.free_port()
@@ -66,6 +66,10 @@ class Sub(Lab):
                     return
             time.sleep(0.01)
         raise AssertionError('sub does not listen')
+
+
+class Sub(Receiver):
+    """Invariant: sub prints every event once, and accounts for gaps, duplicates and ends."""
 
     def test_events_and_units(self):
         out = self.receive([

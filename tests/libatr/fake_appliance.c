@@ -77,19 +77,41 @@ static bool is_proven(const struct fake_appliance *f, const struct atr_frame *fr
 	return atr_verify(f->producer_key, (const uint8_t *)&head, sizeof(head), frame->signature);
 }
 
-static uint8_t judge(struct fake_appliance *f, uint64_t sequence, const uint8_t *leaf)
+/* False if the sequence was used by other bytes. */
+static bool use(struct fake_appliance *f, uint64_t sequence, const uint8_t *leaf)
 {
 	static const uint8_t unused[ATR_HASH_SIZE];
+
+	if (memcmp(f->used[sequence], unused, sizeof(unused)) != 0 &&
+	    memcmp(f->used[sequence], leaf, ATR_HASH_SIZE) != 0) {
+		f->reused++;
+		return false;
+	}
+	memcpy(f->used[sequence], leaf, ATR_HASH_SIZE);
+	return true;
+}
+
+void fake_overhear(struct fake_appliance *f, const uint8_t *datagram, size_t length)
+{
+	uint8_t leaf[ATR_MERKLE_HASH];
+	struct atr_frame frame;
+
+	if (atr_frame_parse(datagram, length, &frame) != ATR_OK)
+		return;
+	atr_merkle_leaf(datagram + 1, frame.leaf_size - 1, leaf);
+	for (unsigned int i = 0; i < frame.packet_count; i++)
+		if (frame.hdr->first_sequence + i < FAKE_SEQUENCES)
+			use(f, frame.hdr->first_sequence + i, leaf);
+}
+
+static uint8_t judge(struct fake_appliance *f, uint64_t sequence, const uint8_t *leaf)
+{
 	uint8_t reason;
 
 	if (sequence >= FAKE_SEQUENCES)
 		return ATR_REASON_AHEAD;
-	if (memcmp(f->used[sequence], unused, sizeof(unused)) != 0 &&
-	    memcmp(f->used[sequence], leaf, ATR_HASH_SIZE) != 0) {
-		f->reused++;
+	if (!use(f, sequence, leaf))
 		return ATR_REASON_CONFLICT;
-	}
-	memcpy(f->used[sequence], leaf, ATR_HASH_SIZE);
 	if (sequence + f->window < f->next) {
 		f->stale++;
 		return ATR_REASON_STALE;

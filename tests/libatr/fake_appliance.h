@@ -36,6 +36,9 @@ struct fake_appliance {
 struct fake_appliance *fake_create(uint32_t window);
 void fake_free(struct fake_appliance *fake);
 
+/* Notes which bytes use its sequences: a datagram that is lost before the appliance hears it. */
+void fake_overhear(struct fake_appliance *fake, const uint8_t *datagram, size_t length);
+
 /* Takes a datagram; what it has to say comes by fake_flush. */
 void fake_take(struct fake_appliance *fake, const uint8_t *datagram, size_t length);
 void fake_flush(struct fake_appliance *fake, atr_ack_emit_fn emit, void *context);

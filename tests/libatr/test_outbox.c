@@ -135,6 +135,7 @@ static bool add_tree(struct world *w)
 				      .signer = w->signer,
 				      .mtu = 576,
 				      .tree = TREE,
+				      .events = ATR_FRAME_PACKETS_MAX,
 				      .next = outbox_next(w->outbox)};
 	struct batch *batch = batch_create(&params, NULL, 0);
 	unsigned int events = 1 + (unsigned int)(test_random(&w->random) % 9);
