@@ -178,6 +178,20 @@ static int publish(struct pub *pub, char *error)
 	return pub_interrupted ? EXIT_NEGATIVE : status;
 }
 
+static int execute(struct pub *pub, const struct option *table, int argc, char **argv)
+{
+	char error[ERROR_SIZE];
+	int err = options_parse(&usage, table, argc, argv);
+
+	if (err)
+		return err > 0 ? EXIT_OK : EXIT_USAGE;
+	if (check_options(pub))
+		return EXIT_USAGE;
+	if (open_all(pub, error))
+		return usage_error("pub", "%s", error);
+	return publish(pub, error);
+}
+
 static int run(struct pub *pub, int argc, char **argv)
 {
 	struct pub_options *o = &pub->options;
@@ -219,8 +233,7 @@ static int run(struct pub *pub, int argc, char **argv)
 		 OPTION_STRING, &o->acks_key, 0, 0},
 		{"--no-acks", NULL, "frames: send once, await nothing", OPTION_FLAG, &o->no_acks, 0,
 		 0},
-		{"--sequence-file", "FILE",
-		 "with --no-acks: next sequences, kept across runs,\nwritten before sending",
+		{"--sequence-file", "FILE", "with --no-acks: next sequences, kept across runs",
 		 OPTION_STRING, &o->sequence_path, 0, 0},
 		{"--first-sequence", "N",
 		 "with --no-acks, instead: first sequence of every\n"
@@ -257,16 +270,8 @@ static int run(struct pub *pub, int argc, char **argv)
 		 &o->progress, 0, 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
 	};
-	char error[ERROR_SIZE];
-	int err = options_parse(&usage, table, argc, argv);
 
-	if (err)
-		return err > 0 ? EXIT_OK : EXIT_USAGE;
-	if (check_options(pub))
-		return EXIT_USAGE;
-	if (open_all(pub, error))
-		return usage_error("pub", "%s", error);
-	return publish(pub, error);
+	return execute(pub, table, argc, argv);
 }
 
 int cmd_pub(int argc, char **argv)

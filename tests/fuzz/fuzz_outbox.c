@@ -23,7 +23,9 @@ static void mend(uint8_t *bytes, size_t size)
 	header->crc = crc32c(header, offsetof(struct outbox_hdr, crc));
 	while (size - at >= sizeof(struct outbox_record)) {
 		struct outbox_record *r = (struct outbox_record *)(bytes + at);
-		size_t padded = ((size_t)r->length + OUTBOX_ALIGN - 1) / OUTBOX_ALIGN * OUTBOX_ALIGN;
+		size_t padded = (size_t)r->length + OUTBOX_ALIGN - 1;
+
+		padded -= padded % OUTBOX_ALIGN;
 
 		if (padded > size - at - sizeof(*r))
 			return;

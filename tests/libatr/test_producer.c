@@ -11,22 +11,13 @@
 #include "../../libatr/producer_internal.h"
 #include "fake_appliance.h"
 #include "memory_files.h"
+#include "network.h"
 
 #define WINDOW      1024
-#define QUEUED      8192
 #define TIMES       64
 #define STEP_MS     5
 #define STEPS_MAX   100000
 #define RESULTS_MAX 4096
-
-/* Datagrams under way in one direction. */
-struct way {
-	struct {
-		uint8_t bytes[ATR_DATAGRAM_MAX];
-		size_t length;
-	} item[QUEUED];
-	unsigned int count;
-};
 
 /* A producer, a network that loses, doubles and reorders, an appliance, and a clock. */
 struct rig {
@@ -36,10 +27,10 @@ struct rig {
 	struct producer_env env;
 	struct atr_producer_config config;
 	struct atr_producer *producer;
-	uint64_t now_ns, random;
-	unsigned int loss; /* percent, and of doubled datagrams */
-	bool silent;       /* the appliance hears nothing */
-	struct way out, back;
+	struct network network;
+	uint64_t now_ns;
+	bool silent; /* the appliance hears nothing */
+	struct network_way out, back;
 	unsigned int sent_count;
 	uint64_t sent_at[TIMES];
 	struct atr_producer_result results[RESULTS_MAX];
@@ -48,33 +39,6 @@ struct rig {
 	uint64_t reserved;
 };
 
-static bool chance(struct rig *r, unsigned int percent)
-{
-	return test_random(&r->random) % 100 < percent;
-}
-
-static void put(struct rig *r, struct way *way, const void *bytes, size_t length)
-{
-	unsigned int copies = chance(r, r->loss) ? 0 : 1 + chance(r, r->loss);
-
-	for (; copies && way->count < QUEUED; copies--) {
-		memcpy(way->item[way->count].bytes, bytes, length);
-		way->item[way->count++].length = length;
-	}
-}
-
-/* Any of those under way, when the network is a bad one. */
-static size_t get(struct rig *r, struct way *way, uint8_t *bytes)
-{
-	unsigned int i = r->loss ? (unsigned int)(test_random(&r->random) % way->count) : 0;
-	size_t length = way->item[i].length;
-
-	memcpy(bytes, way->item[i].bytes, length);
-	way->count--;
-	memmove(&way->item[i], &way->item[i + 1], (way->count - i) * sizeof(way->item[0]));
-	return length;
-}
-
 static int rig_send(void *context, const void *datagram, size_t length)
 {
 	struct rig *r = context;
@@ -82,7 +46,7 @@ static int rig_send(void *context, const void *datagram, size_t length)
 	if (r->sent_count < TIMES)
 		r->sent_at[r->sent_count] = r->now_ns / NS_PER_MS;
 	r->sent_count++;
-	put(r, &r->out, datagram, length);
+	network_put(&r->network, &r->out, datagram, length);
 	return 0;
 }
 
@@ -91,7 +55,7 @@ static int rig_receive(void *context, void *buffer, size_t size)
 	struct rig *r = context;
 
 	(void)size;
-	return r->back.count ? (int)get(r, &r->back, buffer) : -EAGAIN;
+	return r->back.count ? (int)network_get(&r->network, &r->back, buffer) : -EAGAIN;
 }
 
 static uint64_t rig_now(void *context)
@@ -171,7 +135,7 @@ static void emit(void *context, const struct atr_ack_address *to, const uint8_t 
 	struct rig *r = context;
 
 	(void)to;
-	put(r, &r->back, payload, length);
+	network_put(&r->network, &r->back, payload, length);
 }
 
 /* Lets time and datagrams pass, and the producer work. */
@@ -182,7 +146,7 @@ static int rig_step(struct rig *r)
 
 	r->now_ns += STEP_MS * NS_PER_MS;
 	while (r->out.count) {
-		size_t length = get(r, &r->out, datagram);
+		size_t length = network_get(&r->network, &r->out, datagram);
 
 		if (!r->silent)
 			fake_take(r->appliance, datagram, length);
@@ -221,8 +185,8 @@ static void test_bad_network(void **state)
 		struct atr_producer_stats stats;
 		unsigned int done = 0, steps = 0;
 
-		r->random = seed;
-		r->loss = 33;
+		r->network.random = seed;
+		r->network.loss = 33;
 		assert_true(rig_open(r));
 		while (done < 5000) {
 			int err = publish(r, done);
@@ -364,7 +328,7 @@ static void test_forged_acknowledgements(void **state)
 	assert_true(rig_open(r));
 	r->silent = true;
 	publish_one(r);
-	put(r, &r->back, garbage, sizeof(garbage));
+	network_put(&r->network, &r->back, garbage, sizeof(garbage));
 	/* The right frame, acknowledged by somebody else. */
 	fake_take(r->appliance, r->out.item[0].bytes, r->out.item[0].length);
 	fake_flush(r->appliance, emit, r);
@@ -413,16 +377,16 @@ static void test_crashes(void **state)
 		struct rig *r = rig_create();
 		uint64_t flushed = 0;
 
-		r->random = r->disk.random = seed;
-		r->loss = 20;
+		r->network.random = r->disk.random = seed;
+		r->network.loss = 20;
 		for (unsigned int life = 0; life < 6; life++) {
 			bool last = life == 5;
 
 			r->disk.crash_at =
-				last ? NO_CRASH : (uint32_t)(test_random(&r->random) % 60);
+				last ? NO_CRASH : (uint32_t)(test_random(&r->network.random) % 60);
 			if (rig_open(r)) {
 				for (unsigned int i = 0; i < 10; i++) {
-					int err = publish(r, test_random(&r->random));
+					int err = publish(r, test_random(&r->network.random));
 
 					if (!err)
 						err = atr_producer_flush(r->producer);
