@@ -270,11 +270,11 @@ static const struct refusal refusals[] = {
 	 "feeds[1].id: another feed has this id"},
 	{"feeds/1", "{\"id\":1,\"name\":\"all\",\"durability\":\"none\",\"destinations\":[]}",
 	 "feeds[1].name: another feed has this name"},
-	{"feeds/0/durability", "\"commit\"",
-	 "feeds[0].durability: 'commit' needs the event log, "
-	 "which does not exist yet"},
-	{"feeds/0/durability", "\"async\"", "feeds[0].durability: 'async' needs the event log"},
-	{"feeds/0/durability", "\"x\"", "feeds[0].durability: must be \"none\""},
+	{"feeds/0/durability", "\"x\"",
+	 "feeds[0].durability: must be \"none\", \"async\" or \"commit\""},
+	{"feeds/0/durability", "\"Commit\"", "feeds[0].durability: must be"},
+	{"feeds/0/durability", "\"\"", "feeds[0].durability: must be"},
+	{"feeds/0/durability", "2", "feeds[0].durability: must be a string"},
 	{"feeds/0/durability", NULL, "feeds[0].durability: missing"},
 	{"feeds/0/destinations", NULL, "feeds[0].destinations: missing"},
 	{"feeds/0/destinations/0/to", "\"10.0.0.2\"",
@@ -479,11 +479,9 @@ static void members_arrive(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(defects_are_named),
-		cmocka_unit_test(bounds_are_accepted),
-		cmocka_unit_test(documents_that_are_not_json),
-		cmocka_unit_test(depth_is_bounded),
-		cmocka_unit_test(prefixes_are_refused),
+		cmocka_unit_test(defects_are_named),  cmocka_unit_test(bounds_are_accepted),
+		cmocka_unit_test(durability_is_kept), cmocka_unit_test(documents_that_are_not_json),
+		cmocka_unit_test(depth_is_bounded),   cmocka_unit_test(prefixes_are_refused),
 		cmocka_unit_test(members_arrive),
 	};
 
