@@ -59,7 +59,7 @@ class Evidence:
                 self.frames[data] = self.frames.get(data, 0) + 1
             elif kind == 'again':
                 self.frames[by_leaf[entry['leaf']]] += 1
-            elif kind == 'envelope':
+            elif kind == 'envelope':  # again, too
                 self.envelopes[data] = self.envelopes.get(data, 0) + 1
             elif kind == 'ack':
                 self.acks.append((t, data))
