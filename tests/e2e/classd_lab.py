@@ -5,6 +5,7 @@ checker over everything at the end."""
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,17 @@ class Lab:
             return atr.tail(40)
         atr.kill()
         raise AssertionError('atr starts')
+
+    def checkpoints(self):
+        """Takes note of what each shard has signed."""
+        for shard in range(self.shards):
+            # Telemetry keeps no more than ASCII whole, so the dash of a note is put back here.
+            lines = re.findall(rb'"line\d+":"(.*?)"', self.atr.query_raw(
+                f'/atr/checkpoint,{shard}'))
+            if lines:
+                text = [line.decode('ascii') for line in lines]
+                text[-1] = '— ' + ' '.join(text[-1].split(' ')[-2:])
+                self.notes.append('\n'.join(text) + '\n')
 
     def kill(self):
         self.atr.process.kill()

@@ -45,6 +45,7 @@ class Loop:
         if victim:
             self.producers[victim].kill()
             self.producers[victim].wait()
+        self.lab.checkpoints()
         self.lab.kill()
         if victim:
             self._produce(victim)
@@ -58,8 +59,10 @@ class Loop:
             assert summary['open'] == 0, f'{source} is not settled: {summary}'
         self.lab.finish(self.subscriber)
         self.lab.fill(120)
+        self.lab.checkpoints()
         output = self.lab.stop()
         figures = self.lab.judge()
+        figures['checkpoints'] = len(self.lab.notes)
         figures['summaries'], figures['output'] = summaries, output.splitlines()[-3:]
         figures['restarts'] = restarts(self.lab)
         return figures
