@@ -146,7 +146,10 @@ class Lab:
                                         **options)
 
     def subscriber_process(self):
-        return self._spawn('classd_subscriber.py', '--journal', self.journal('subscriber'))
+        path = self.journal('subscriber')
+        child = self._spawn('classd_subscriber.py', '--journal', path)
+        harness.wait_for('the subscriber to listen', lambda: os.path.exists(path), 20)
+        return child
 
     @staticmethod
     def finish(child, seconds=60):

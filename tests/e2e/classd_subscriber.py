@@ -46,9 +46,9 @@ class Follower:
                     self._take(bytes.fromhex(entry['bytes']))
         except FileNotFoundError:
             pass
-        self.journal = classd_record.Journal(journal)
         self.live = [lab.udp_socket(ip, plan.FEED_PORT + feed) for feed in feeds]
         self.gap = lab.udp_socket(ip, 0)
+        self.journal = classd_record.Journal(journal)  # is there: listening
         self.to = (appliance, GAP_PORT)
 
     def _take(self, data):
