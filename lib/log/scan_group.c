@@ -145,13 +145,37 @@ static const char *check_envelope(struct reader *reader, uint32_t i, const uint8
 
 static const char *check_plan(struct reader *reader, uint32_t i, const uint8_t *body)
 {
-	static const uint8_t prefix[] = {0, 'A', 'T', 'P'};
+	static const uint8_t magic[] = {0, 'A', 'T', 'P'};
 	const struct atr_record_hdr *record = reader->record[i];
+	const struct atr_plan_chunk *chunk = (const void *)body;
 
 	if (record->events || record->decision_length)
 		return "a plan has no events";
-	if (record->body_length < sizeof(prefix) || memcmp(body, prefix, sizeof(prefix)) != 0)
+	if (record->body_length <= sizeof(*chunk) ||
+	    memcmp(chunk->magic, magic, sizeof(magic)) != 0 || chunk->zero)
 		return "a plan's record holds no plan";
+	if (chunk->offset > chunk->total ||
+	    record->body_length - sizeof(*chunk) > chunk->total - chunk->offset)
+		return "a plan's chunk is not within its document";
+	reader->data[i] = body;
+	reader->length[i] = record->body_length;
+	return NULL;
+}
+
+static const char *check_snapshot(struct reader *reader, uint32_t i, const uint8_t *body,
+				  const struct atr_group_hdr *group)
+{
+	static const uint8_t magic[] = {0, 'A', 'T', 'S'};
+	const struct atr_record_hdr *record = reader->record[i];
+	const struct atr_snapshot_body *snapshot = (const void *)body;
+
+	if (record->events || record->decision_length)
+		return "a snapshot has no events";
+	if (record->body_length != sizeof(*snapshot) ||
+	    memcmp(snapshot->magic, magic, sizeof(magic)) != 0 || snapshot->zero)
+		return "a snapshot's record holds no snapshot";
+	if (snapshot->group > group->group || snapshot->leaves > group->first_leaf)
+		return "a snapshot is of groups that come later";
 	reader->data[i] = body;
 	reader->length[i] = record->body_length;
 	return NULL;
@@ -209,6 +233,7 @@ static const char *check_record(struct reader *reader, const struct atr_group_hd
 	case ATR_RECORD_ENVELOPE: wrong = check_envelope(reader, i, body); break;
 	case ATR_RECORD_COMMIT: return check_commit(reader, i, body, group);
 	case ATR_RECORD_PLAN: wrong = check_plan(reader, i, body); break;
+	case ATR_RECORD_SNAPSHOT: wrong = check_snapshot(reader, i, body, group); break;
 	default: return "a record is of an unknown kind";
 	}
 	memcpy(reader->digested + reader->digested_used, record, sizeof(*record));

@@ -39,7 +39,7 @@ static void write_sample(unsigned int groups)
 {
 	static const struct naive_group shapes[] = {
 		{.frames = 3, .packets = 9, .envelopes = 1, .feeds = 2},
-		{.plans = 1},
+		{.plans = 1, .snapshots = 1},
 		{.envelopes = 5, .feeds = 1},
 		{.frames = 10, .packets = 20, .feeds = 3},
 		{.frames = 1, .packets = 1},
