@@ -24,6 +24,7 @@ WINDOW, MAX_AHEAD = 4096, 65536  # classd_forge.class_d_plan
 CODES = {name: code for code, name in ((130, 'stale'), (131, 'ahead'), (132, 'conflict'),
                                        (158, 'log_full'))}
 QUIET = 0.7
+EVENTS = 18  # what an MTU of 1,500 holds
 SEGMENT = 4 << 20
 
 
@@ -248,12 +249,12 @@ def shed_and_sent_again(_):
         end = time.monotonic() + 120
         while 'log_full' not in world.lab.atr.reasons():
             assert time.monotonic() < end, world.lab.atr.query('/atr/log')
-            # Not beyond the window: all of it is sent again below.
-            for _ in range(8 if len(frames) < WINDOW // 8 or
-                           world.lab.atr.query('/atr/log')['0']['state'] == 'ok' else 1):
-                frames.append(client.frame(first, count=60))
+            # Slowly towards the end: what was shed must be in the window still below.
+            well = world.lab.atr.query('/atr/log')['0']['state'] == 'ok'
+            for _ in range(8 if well else 1):
+                frames.append(client.frame(first, count=EVENTS))
                 client.send(frames[-1])
-                first += 60
+                first += EVENTS
             client.receive(0)
             time.sleep(0.005)
         world.disk.free()
@@ -261,12 +262,12 @@ def shed_and_sent_again(_):
                          == 'ok', 30)
         while client.receive(QUIET):
             pass
-        for frame in frames[-WINDOW // 60 + 2:]:
+        for frame in frames[-(WINDOW // EVENTS - 2):]:
             client.taken(frame)
         world.end()
         shards = atrlog.read(world.lab.log)
         leaves = {record.leaf_hash for _, record in shards[0].records()}
-        for frame in frames[-WINDOW // 60 + 2:]:
+        for frame in frames[-(WINDOW // EVENTS - 2):]:
             assert classd_check.leaf_of(frame) in leaves
 
 
