@@ -115,8 +115,8 @@ _Static_assert(sizeof(struct atr_plan_chunk) == 64, "plan chunk");
 struct atr_snapshot_body {
 	uint8_t magic[4]; /* 00 'A' 'T' 'S' */
 	uint32_t zero;
-	uint64_t group;  /* number of the first group that is not in it */
-	uint64_t leaves; /* of all groups below */
+	uint64_t group;                /* number of the first group that is not in it */
+	uint64_t leaves;               /* of all groups below */
 	uint8_t digest[ATR_HASH_SIZE]; /* SHA-256 of the file */
 };
 _Static_assert(sizeof(struct atr_snapshot_body) == 56, "snapshot body");

@@ -57,8 +57,7 @@ static void sweep(struct replay_window *window)
 }
 
 /* Room for one frame more; false when out of memory. Where it sweeps or grows, half of the room is
- * free behind it: a
- * frame costs one sweep or copy on average. */
+ * free then: a frame costs one sweep or copy on average. */
 static bool make_room(struct replay_window *window)
 {
 	uint32_t space = window->space ? window->space * 2 : FRAMES_FIRST;
