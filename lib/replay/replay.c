@@ -152,6 +152,9 @@ struct atr_replay *atr_replay_create(const struct atr_replay_params *params, cha
 		return NULL;
 	}
 	replay->params = *params;
+	if (!replay->params.state_keys)
+		replay->params.state_keys = ATR_STATE_KEYS;
+	keyed_init(&replay->keyed, replay->params.state_keys);
 	replay->visitor.context = replay;
 	replay->visitor.record = visit;
 	for (unsigned int i = 0; i < ATR_LOG_FEEDS_MAX; i++)
@@ -164,6 +167,7 @@ void atr_replay_free(struct atr_replay *replay)
 	if (!replay)
 		return;
 	replay_windows_free(replay);
+	keyed_free(&replay->keyed);
 	free(replay->envelopes.slot);
 	free(replay->assembly.text);
 	atr_plan_free(replay->plan);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "keyed_internal.h"
 #include "replay.h"
 
 #define REPLAY_ERROR 512
@@ -46,6 +47,7 @@ struct atr_replay {
 	struct replay_window **window; /* by source id */
 	uint32_t window_slots;
 	struct replay_envelopes envelopes;
+	struct keyed keyed;
 };
 
 /* Writes the sentence for a contradiction in a record (NULL: in the group) and returns -EBADMSG. */
