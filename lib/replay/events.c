@@ -7,6 +7,7 @@
 #include "replay_internal.h"
 
 #define UUID_TEXT 36
+#define UUID_TIME 6 /* bytes */
 
 /* The action and type of the events of a frame, while they are the same. */
 struct route {
@@ -140,11 +141,11 @@ static int envelope_uuid(const uint8_t *body, uint32_t length, uint8_t uuid[16])
 	return atr_uuid7_parse((const char *)body + before, UUID_TEXT, uuid);
 }
 
-static uint64_t uuid_time(const uint8_t uuid[16])
+uint64_t replay_uuid_ms(const uint8_t uuid[16])
 {
 	uint64_t ms = 0;
 
-	for (unsigned int i = 0; i < 6; i++)
+	for (unsigned int i = 0; i < UUID_TIME; i++)
 		ms = ms << 8 | uuid[i];
 	return ms;
 }
@@ -169,7 +170,7 @@ int replay_envelope(struct atr_replay *replay, const struct atr_group_hdr *group
 				     record->source, record->topic, record->type);
 	if (envelope_uuid(body, record->body_length, kept.uuid) < 0)
 		return replay_refuse(replay, group, record, "the envelope has no id");
-	kept.uuid_ms = uuid_time(kept.uuid);
+	kept.uuid_ms = replay_uuid_ms(kept.uuid);
 	memcpy(kept.leaf, leaf, sizeof(kept.leaf));
 	err = replay_envelopes_put(replay, &kept);
 	if (err == -ENOMEM)

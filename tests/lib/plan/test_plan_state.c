@@ -85,7 +85,7 @@ static void refused(void **state)
 		{0, "{\"op\":\"last\",\"key\":[\"n\",\"n\"]}",
 		 "types[0].state.key[1]: the key has this field twice"},
 		{0, "{\"op\":\"last\",\"key\":[\"n\",\"n\",\"n\",\"n\",\"n\"]}",
-		 "types[0].state.key: must"},
+		 "types[0].state.key: has 5 elements"},
 		{0, "{\"op\":\"last\",\"key\":[\"j\"]}",
 		 "types[0].state.key[0]: 'j' is no field of the type's binary form"},
 		{1, "{\"op\":\"last\",\"key\":[\"t\"]}", "types[1].state.key[0]: 't' is no field"},
