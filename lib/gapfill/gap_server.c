@@ -85,19 +85,27 @@ static unsigned int serve(struct atr_gap_server *server, unsigned int shard)
 	return n;
 }
 
+static unsigned int follow(struct atr_gap_server *server, unsigned int shard)
+{
+	uint64_t durable;
+	int n;
+
+	if (!server->reader[shard])
+		return 0;
+	durable = __atomic_load_n(server->durable[shard], __ATOMIC_ACQUIRE);
+	n = atr_gap_reader_follow(server->reader[shard], durable, FOLLOW_MAX, server->error,
+				  sizeof(server->error));
+	return n > 0 ? (unsigned int)n : 0;
+}
+
 unsigned int atr_gap_server_turn(struct atr_gap_server *server)
 {
 	unsigned int done = 0;
 
-	for (unsigned int s = 0; s < server->bridge->shards; s++) {
-		if (server->reader[s]) {
-			uint64_t durable = __atomic_load_n(server->durable[s], __ATOMIC_ACQUIRE);
-			int n = atr_gap_reader_follow(server->reader[s], durable, FOLLOW_MAX,
-						      server->error, sizeof(server->error));
-
-			done += n > 0 ? (unsigned int)n : 0;
-		}
+	/* A request may name any shard, whichever ring it is on. */
+	for (unsigned int s = 0; s < server->bridge->shards; s++)
+		done += follow(server, s);
+	for (unsigned int s = 0; s < server->bridge->shards; s++)
 		done += serve(server, s);
-	}
 	return done;
 }
