@@ -93,7 +93,8 @@ void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, 
 bool atr_feeds_resend(struct atr_feeds *feeds, unsigned int id, uint64_t sequence,
 		      unsigned int iface_index, const struct atr_flow *flow);
 
-/* Sends what is open, then end of session, on every feed. */
+/* Sends what is open, then end of session on every feed whose session ends with this process: not
+ * on those of class D. */
 void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc);
 
 #endif

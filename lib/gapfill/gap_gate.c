@@ -115,7 +115,7 @@ static enum atr_gap_verdict answer(struct atr_feeds *feeds, const struct atr_pro
 		if (atr_feeds_resend(feeds, wanted->feed, wanted->sequence, asker->iface, &flow))
 			return ATR_GAP_MEMORY;
 	}
-	return program->plan->commit_feeds >> wanted->feed & 1 ? ATR_GAP_LOG : ATR_GAP_NOT_THERE;
+	return program->waiting_feeds >> wanted->feed & 1 ? ATR_GAP_LOG : ATR_GAP_NOT_THERE;
 }
 
 enum atr_gap_verdict atr_gap_judge(struct atr_gap_gate *gate, struct atr_feeds *feeds,

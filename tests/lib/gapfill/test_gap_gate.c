@@ -93,8 +93,10 @@ static int begin(void **state)
 	}
 	routes[0].route[0].flow.dst_ip = SUBSCRIBER;
 	routes[1].route[0].flow.dst_ip = 0xEF010101;
-	program = (struct atr_program){
-		.plan = gap->plan, .routes = routes, .ports = {.ingress = 1, .feed = FEED_PORT}};
+	program = (struct atr_program){.plan = gap->plan,
+				       .waiting_feeds = 3,
+				       .routes = routes,
+				       .ports = {.ingress = 1, .feed = FEED_PORT}};
 	now_tsc = rte_rdtsc();
 	return atr_gap_gate_init(&gate, ATR_GAP_PER_SECOND, ATR_GAP_BURST);
 }
@@ -163,7 +165,7 @@ static void where_answers_come_from(void **state)
 	assert_int_equal(judge(0, SHARDS, EPOCH, 11, SUBSCRIBER), ATR_GAP_UNKNOWN_SESSION);
 	assert_int_equal(judge(0, SHARD, EPOCH + 1, 11, SUBSCRIBER), ATR_GAP_UNKNOWN_SESSION);
 	assert_int_equal(judge(2, SHARD, EPOCH, 11, SUBSCRIBER), ATR_GAP_UNKNOWN_SESSION);
-	gap->plan->commit_feeds = 0;
+	program.waiting_feeds = 0;
 	assert_int_equal(judge(0, SHARD, EPOCH, 10, SUBSCRIBER), ATR_GAP_NOT_THERE);
 	program.plan = NULL;
 	assert_int_equal(judge(0, SHARD, EPOCH, 11, SUBSCRIBER), ATR_GAP_UNKNOWN_SESSION);
