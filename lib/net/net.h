@@ -131,4 +131,18 @@ static inline bool atr_net_is_multicast(uint32_t ip)
 	return (ip >> 28) == 14;
 }
 
+/* True if one other host can have sent a packet with this source, so that an answer reaches nobody
+ * else and never ourselves: no multicast, broadcast, reserved or own address, no port 0. */
+static inline bool atr_net_answerable(const struct atr_iface *iface,
+				      const struct rte_ether_addr *src_mac, uint32_t src_ip,
+				      uint16_t src_port)
+{
+	uint32_t hosts = iface->prefix_length >= 31 ? 0 : UINT32_MAX >> iface->prefix_length;
+	bool broadcast =
+		hosts && (src_ip | hosts) == (iface->ip | hosts) && (src_ip & hosts) == hosts;
+
+	return src_port != 0 && src_ip != 0 && src_ip != iface->ip && src_ip >> 28 < 14 &&
+	       !broadcast && rte_is_unicast_ether_addr(src_mac);
+}
+
 #endif
