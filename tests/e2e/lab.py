@@ -150,7 +150,10 @@ class VethLab:
         got, end = [], time.monotonic() + seconds
         while len(got) < count and time.monotonic() < end:
             if select.select([self.replies_socket], [], [], 0.05)[0]:
-                got.append(json.loads(self.replies_socket.recv(65536)))
+                data = self.replies_socket.recv(65536)
+                # Frames are acknowledged to the same place.
+                if data[:1] == b'{':
+                    got.append(json.loads(data))
         return got
 
 
