@@ -75,7 +75,11 @@ class Lab:
         self.atr = self.appliance(*more, pipeline=pipeline)
         begun = time.monotonic()
         self.starts.append(time.time_ns())
-        self.atr.start(START)
+        try:
+            self.atr.start(START)
+        except BaseException:
+            self.kill()  # or it would poll on when the test is gone
+            raise
         status = self.atr.query('/atr/status')
         keys = tuple(bytes.fromhex(status[name]) for name in ('acks_key', 'checkpoint_key'))
         assert self.keys in (None, keys), 'the appliance has other keys than before'
