@@ -89,8 +89,8 @@ int fdatasync(int fd)
 {
 	int (*real)(int) = dlsym(RTLD_NEXT, "fdatasync");
 
-	if (is_segment(fd) && hinder(&control->syncs, &control->syncs_failed, control->sync_errno,
-				     control->sync_us))
+	if (is_segment(fd) &&
+	    hinder(&control->syncs, &control->syncs_failed, control->sync_errno, control->sync_us))
 		return -1;
 	return real(fd);
 }

@@ -51,8 +51,13 @@ class Disk:
         run('mkfs.ext4', '-q', '-m', '0', '-O', '^has_journal', self.image)
         run('mount', '-o', 'loop', self.image, self.path)
 
-    def fill(self):
-        """Takes all room that is left."""
+    def fill(self, leave=0):
+        """Takes all room that is left, but so many bytes."""
+        if leave:
+            room = os.statvfs(self.path)
+            with open(f'{self.path}/filler', 'ab') as file:
+                os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - leave)
+            return
         try:
             with open(f'{self.path}/filler', 'ab', buffering=0) as file:
                 for size in 1 << 20, 4096, 1:

@@ -164,17 +164,18 @@ def _(lab, t):
         for _ in range(GROUPS_UNDER_WAY):
             lab.send([t.datagram()])
             time.sleep(0.01)
+    wait_for('the log to go on', lambda: lab.atr.query('/atr/log')['0']['groups_under_way'] == 0)
 
 
 @scenario('log_full')
 def _(lab, t):
-    lab.log_disk.fill()
     end = time.monotonic() + 60
     text = plan.note(text='n' * 1000)
     while not refused(lab, 'log_full'):
         assert time.monotonic() < end, lab.atr.query('/atr/log')
-        lab.send([t.datagram(events=[t.event(type_name='note', payload=text)])
-                  for _ in range(64)])
+        lab.send(t.seal(*(t.frame(events=[t.event(type_name='note', payload=text)])
+                          for _ in range(64))))
+        lab.settle()
     lab.log_disk.free()
     wait_for('the log to go on', lambda: lab.atr.query('/atr/log')['0']['state'] == 'ok', 30, 0.1)
 

@@ -234,7 +234,8 @@ def another_plan(world):
     """Invariant: a log with a plan goes on with it, and refuses another one."""
     world.restore()
     good = world.lab.plan
-    world.lab.plan = plan.write(f'{world.lab.work}/other.json', classd_forge.class_d_plan(version=2))
+    world.lab.plan = plan.write(f'{world.lab.work}/other.json',
+                                classd_forge.class_d_plan(version=2))
     try:
         output = world.refused()
     finally:

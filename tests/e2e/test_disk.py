@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # needs root: a namespace with a veth pair, loop mounts
 """Class D on disks in trouble: full, read-only, failing writes, failing syncs, slow. What cannot be
-made durable is neither acknowledged nor published, the appliance says why, keeps answering, and goes
-on or stays stopped as documented; after a restart the checker finds nothing wrong."""
+made durable is neither acknowledged nor published, the appliance says why, keeps answering, and
+goes on or stays stopped as documented; after a restart the checker finds nothing wrong."""
 import errno
 
 import atr_harness as harness

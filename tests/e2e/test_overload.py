@@ -30,8 +30,8 @@ ARGUMENTS = {
     'memory_full': {'args': ['--identities', scenarios.IDENTITIES]},
     'reserve_wait': {'state_bytes': 64 << 10, 'args': ['--durability', 'none']},
     'log_wait': {'args': ['--log-buffers', 2]},
-    'log_full': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 24},
-    'log_broken': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 24},
+    'log_full': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 16, 'log_room': 5},
+    'log_broken': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 16, 'log_room': 10},
     'no_plan': {'value': False},
     'shutdown': {'args': ['--drain-ms', 0]},
 }
