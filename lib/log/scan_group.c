@@ -15,8 +15,7 @@ bool all_zero(const uint8_t *bytes, size_t length)
 	return length == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
 }
 
-/* CRC of bytes as if the four at crc_at were zero. */
-static uint32_t crc_without(const uint8_t *bytes, size_t length, size_t crc_at)
+uint32_t crc_without(const uint8_t *bytes, size_t length, size_t crc_at)
 {
 	static const uint8_t zeros[sizeof(uint32_t)];
 	uint32_t crc = atr_log_crc_add(ATR_LOG_CRC_BEGIN, bytes, crc_at);
@@ -26,13 +25,17 @@ static uint32_t crc_without(const uint8_t *bytes, size_t length, size_t crc_at)
 	return atr_log_crc_end(atr_log_crc_add(crc, bytes + crc_at, length - crc_at));
 }
 
-/* Room that a record takes at `at`, or 0 if it does not end within length. */
-static uint32_t record_room(const struct atr_record_hdr *record, uint32_t at, uint32_t length)
+uint32_t record_room(uint64_t behind, uint32_t left)
 {
-	uint64_t room = sizeof(*record) + (uint64_t)record->body_length + record->decision_length;
+	uint64_t room = sizeof(struct atr_record_hdr) + behind;
 
 	room = (room + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN;
-	return room <= length - at ? (uint32_t)room : 0;
+	return room <= left ? (uint32_t)room : 0;
+}
+
+static uint64_t record_bytes(const struct atr_record_hdr *record)
+{
+	return (uint64_t)record->body_length + record->decision_length;
 }
 
 static bool record_crc_ok(const struct atr_record_hdr *record)
@@ -51,7 +54,7 @@ static uint32_t group_culprit(const uint8_t *bytes, uint32_t length, uint32_t re
 
 	for (uint32_t i = 0; i < records && length - at >= sizeof(struct atr_record_hdr); i++) {
 		const struct atr_record_hdr *record = (const void *)(bytes + at);
-		uint32_t room = record_room(record, at, length);
+		uint32_t room = record_room(record_bytes(record), length - at);
 
 		if (!room || !record_crc_ok(record))
 			return at;
@@ -143,20 +146,6 @@ static const char *check_envelope(struct reader *reader, uint32_t i, const uint8
 	return NULL;
 }
 
-static const char *check_plan(struct reader *reader, uint32_t i, const uint8_t *body)
-{
-	static const uint8_t prefix[] = {0, 'A', 'T', 'P'};
-	const struct atr_record_hdr *record = reader->record[i];
-
-	if (record->events || record->decision_length)
-		return "a plan has no events";
-	if (record->body_length < sizeof(prefix) || memcmp(body, prefix, sizeof(prefix)) != 0)
-		return "a plan's record holds no plan";
-	reader->data[i] = body;
-	reader->length[i] = record->body_length;
-	return NULL;
-}
-
 /* Takes headers and decisions of the records before it into account, which were collected. */
 static const char *check_commit(struct reader *reader, uint32_t i, const uint8_t *body,
 				const struct atr_group_hdr *group)
@@ -188,8 +177,33 @@ static const char *check_commit(struct reader *reader, uint32_t i, const uint8_t
 	return NULL;
 }
 
-static const char *check_record(struct reader *reader, const struct atr_group_hdr *group,
-				uint32_t i, uint32_t room)
+const char *check_record_header(const struct reader *reader, const struct atr_group_hdr *group,
+				uint32_t i)
+{
+	const struct atr_record_hdr *record = reader->record[i];
+
+	if (record->zero || record->zero2)
+		return "a record's zeros are not zero";
+	if (record->leaf != group->first_leaf + i)
+		return "a record is not the leaf that it should be";
+	if ((record->kind == ATR_RECORD_COMMIT) != (i == group->records - 1))
+		return "a group has not exactly one commit record, its last";
+	return NULL;
+}
+
+void collect_decisions(struct reader *reader, uint32_t i)
+{
+	const struct atr_record_hdr *record = reader->record[i];
+
+	memcpy(reader->digested + reader->digested_used, record, sizeof(*record));
+	reader->digested_used += sizeof(*record);
+	memcpy(reader->digested + reader->digested_used, reader->decisions[i],
+	       record->decision_length);
+	reader->digested_used += record->decision_length;
+}
+
+const char *check_record(struct reader *reader, const struct atr_group_hdr *group, uint32_t i,
+			 uint32_t room)
 {
 	const struct atr_record_hdr *record = reader->record[i];
 	const uint8_t *body = (const uint8_t *)(record + 1);
@@ -198,48 +212,55 @@ static const char *check_record(struct reader *reader, const struct atr_group_hd
 
 	if (!record_crc_ok(record))
 		return "a record differs from its CRC";
-	if (record->zero || record->zero2 || !all_zero((const uint8_t *)record + used, room - used))
+	if (!all_zero((const uint8_t *)record + used, room - used))
 		return "a record's zeros are not zero";
-	if (record->leaf != group->first_leaf + i)
-		return "a record is not the leaf that it should be";
-	if ((record->kind == ATR_RECORD_COMMIT) != (i == group->records - 1))
-		return "a group has not exactly one commit record, its last";
+	wrong = check_record_header(reader, group, i);
+	if (wrong)
+		return wrong;
+	reader->body[i] = body;
+	reader->decisions[i] = body + record->body_length;
 	switch (record->kind) {
 	case ATR_RECORD_FRAME: wrong = check_frame(reader, i, body); break;
 	case ATR_RECORD_ENVELOPE: wrong = check_envelope(reader, i, body); break;
 	case ATR_RECORD_COMMIT: return check_commit(reader, i, body, group);
-	case ATR_RECORD_PLAN: wrong = check_plan(reader, i, body); break;
+	case ATR_RECORD_PLAN: wrong = check_plan(reader, group, i, body); break;
+	case ATR_RECORD_SNAPSHOT: wrong = check_snapshot(reader, group, i, body); break;
 	default: return "a record is of an unknown kind";
 	}
-	memcpy(reader->digested + reader->digested_used, record, sizeof(*record));
-	reader->digested_used += sizeof(*record);
-	memcpy(reader->digested + reader->digested_used, body + record->body_length,
-	       record->decision_length);
-	reader->digested_used += record->decision_length;
+	collect_decisions(reader, i);
 	return wrong;
+}
+
+const char *group_header_wrong(const struct reader *reader, const struct atr_group_hdr *group)
+{
+	const struct atr_log_end *end = &reader->scan->end;
+
+	if (group->group != end->group || group->first_leaf != end->frontier.size)
+		return "the group has another one's number";
+	if (!all_zero(group->zero2, sizeof(group->zero2)) || group->unsynced > group->group)
+		return "the group's header is not valid";
+	if (group->records == 0 || group->records > READER_RECORDS)
+		return "the group's count of records is not";
+	return NULL;
 }
 
 /* All records of the group, and the numbers in its header. */
 static int check_group(struct reader *reader, const struct atr_group_hdr *group)
 {
 	const uint8_t *bytes = (const uint8_t *)group;
-	const struct atr_log_end *end = &reader->scan->end;
 	uint32_t at = sizeof(*group);
+	const char *wrong = group_header_wrong(reader, group);
 
-	if (group->group != end->group || group->first_leaf != end->frontier.size)
-		return reader_damage(reader, group->offset, "the group has another one's number");
-	if (!all_zero(group->zero2, sizeof(group->zero2)) || group->unsynced > group->group)
-		return reader_damage(reader, group->offset, "the group's header is not valid");
-	if (group->records == 0 || group->records > READER_RECORDS)
-		return reader_damage(reader, group->offset, "the group's count of records is not");
+	if (wrong)
+		return reader_damage(reader, group->offset, wrong);
 	reader->prefixed_used = reader->digested_used = 0;
 	for (uint32_t i = 0; i < group->records; i++) {
 		const struct atr_record_hdr *record = (const void *)(bytes + at);
-		const char *wrong = "a record does not end within its group";
 		uint32_t room = 0;
 
+		wrong = "a record does not end within its group";
 		if (group->length - at >= sizeof(*record))
-			room = record_room(record, at, group->length);
+			room = record_room(record_bytes(record), group->length - at);
 		reader->record[i] = record;
 		if (room)
 			wrong = check_record(reader, group, i, room);
@@ -263,6 +284,9 @@ static void hash_leaves(struct reader *reader, uint32_t records)
 			       reader->leaf + done, n);
 		done += n;
 	}
+	for (uint32_t i = 0; i < records; i++)
+		if (!reader->body[i])
+			memcpy(reader->leaf[i], reader->record[i] + 1, ATR_HASH_SIZE);
 }
 
 static int visit_records(struct reader *reader, const struct atr_group_hdr *group)
@@ -270,10 +294,8 @@ static int visit_records(struct reader *reader, const struct atr_group_hdr *grou
 	const struct atr_log_visitor *visitor = reader->visitor;
 
 	for (uint32_t i = 0; i < group->records; i++) {
-		const struct atr_record_hdr *record = reader->record[i];
-		const uint8_t *body = (const uint8_t *)(record + 1);
-		int err = visitor->record(visitor->context, group, record, body,
-					  body + record->body_length, reader->leaf[i]);
+		int err = visitor->record(visitor->context, group, reader->record[i],
+					  reader->body[i], reader->decisions[i], reader->leaf[i]);
 
 		if (err < 0)
 			return err;
@@ -281,16 +303,35 @@ static int visit_records(struct reader *reader, const struct atr_group_hdr *grou
 	return 0;
 }
 
-int group_take(struct reader *reader, const uint8_t *bytes)
+/* Does the tree, at this group's end, have the root that the anchor says? */
+static int check_anchor(struct reader *reader, const struct atr_group_hdr *group)
 {
-	const struct atr_group_hdr *group = (const void *)bytes;
+	const struct atr_log_scan_options *options = &reader->options;
+	const struct atr_frontier *frontier = &reader->scan->end.frontier;
+	uint8_t root[ATR_HASH_SIZE];
+	char what[2 * READER_WHAT];
+
+	if (!options->anchored || reader->met || frontier->size < options->anchored->size)
+		return 0;
+	atr_frontier_root(frontier, root);
+	reader->met = frontier->size == options->anchored->size &&
+		      memcmp(root, options->anchored->root, sizeof(root)) == 0;
+	if (reader->met)
+		return 0;
+	snprintf(what, sizeof(what),
+		 "with group %" PRIu64 " the log contradicts the checkpoint of size %" PRIu64
+		 " in %.160s: it was rewritten",
+		 group->group, options->anchored->size, options->anchor_name);
+	return reader_damage(reader, group->offset, what);
+}
+
+int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint32_t bytes)
+{
 	const struct atr_log_visitor *visitor = reader->visitor;
 	struct atr_log_scan *scan = reader->scan;
 	uint8_t root[ATR_HASH_SIZE];
-	int err = check_group(reader, group);
+	int err = 0;
 
-	if (err)
-		return err;
 	hash_leaves(reader, group->records);
 	if (visitor && visitor->record)
 		err = visit_records(reader, group);
@@ -299,13 +340,22 @@ int group_take(struct reader *reader, const uint8_t *bytes)
 	atr_frontier_add_burst(&scan->end.frontier, reader->hash, reader->leaf, group->records);
 	scan->groups++;
 	scan->records += group->records;
-	scan->bytes += round_block(group->length);
+	scan->bytes += bytes;
 	scan->end.group++;
 	scan->end.offset = group->offset + round_block(group->length);
 	reader->epoch = group->epoch;
-	if (!visitor || !visitor->group)
-		return 0;
+	err = check_anchor(reader, group);
+	if (err || !visitor || !visitor->group)
+		return err;
 	atr_frontier_root(&scan->end.frontier, root);
 	err = visitor->group(visitor->context, group, scan->end.frontier.size, root);
 	return err < 0 ? err : 0;
+}
+
+int group_take(struct reader *reader, const uint8_t *bytes)
+{
+	const struct atr_group_hdr *group = (const void *)bytes;
+	int err = check_group(reader, group);
+
+	return err ? err : group_finish(reader, group, round_block(group->length));
 }

@@ -110,11 +110,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(one.bytes, data + 1, size - 1);
 	if ((data[0] & 1) && one.size)
 		mend(one.bytes, one.size);
-	first = reader_scan(&one.storage, NULL, &a, hash, error, sizeof(error));
+	first = reader_scan(&one.storage, NULL, NULL, &a, hash, error, sizeof(error));
 	if (first && (first != -EBADMSG || !error[0]))
 		abort();
 	if ((data[0] & 2) &&
-	    reader_scan(&one.storage, NULL, &b, hash, error, sizeof(error)) != first)
+	    reader_scan(&one.storage, NULL, NULL, &b, hash, error, sizeof(error)) != first)
 		abort();
 	free(one.bytes);
 	return 0;

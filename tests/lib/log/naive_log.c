@@ -188,22 +188,55 @@ void naive_reseal(uint8_t *group)
 	hdr->crc = naive_crc(group, hdr->length);
 }
 
+/* The next chunk of a document of NAIVE_PLAN bytes, which is as many chunks long as records say. */
+static size_t put_plan(struct naive_log *log, uint8_t *group, size_t at)
+{
+	uint8_t document[NAIVE_PLAN], body[sizeof(struct atr_plan_chunk) + NAIVE_CHUNK];
+	struct atr_plan_chunk chunk = {.magic = {0, 'A', 'T', 'P'}, .total = sizeof(document)};
+	struct atr_record_hdr hdr = {.kind = ATR_RECORD_PLAN};
+	size_t length = sizeof(document) - log->plan_at;
+
+	length = length < NAIVE_CHUNK ? length : NAIVE_CHUNK;
+	if (log->plan_at == 0)
+		log->plan_generation++;
+	memset(document, 'a' + (int)log->plan_generation, sizeof(document));
+	chunk.generation = log->plan_generation;
+	chunk.offset = log->plan_at;
+	crypto_hash_sha256(chunk.digest, document, sizeof(document));
+	memcpy(body, &chunk, sizeof(chunk));
+	memcpy(body + sizeof(chunk), document + log->plan_at, length);
+	hdr.body_length = (uint32_t)(sizeof(chunk) + length);
+	log->plan_at = (log->plan_at + length) % sizeof(document);
+	return put(log, group, at, hdr, body, NULL, hdr.body_length);
+}
+
+/* A snapshot of everything before this group. */
+static size_t put_snapshot(struct naive_log *log, uint8_t *group, size_t at, uint64_t first)
+{
+	struct atr_snapshot_body body = {.magic = {0, 'A', 'T', 'S'}, .group = log->groups};
+	struct atr_record_hdr hdr = {.kind = ATR_RECORD_SNAPSHOT, .body_length = sizeof(body)};
+
+	body.leaves = first;
+	memset(body.digest, 0x11, sizeof(body.digest));
+	return put(log, group, at, hdr, (const uint8_t *)&body, NULL, sizeof(body));
+}
+
 static size_t put_all(struct naive_log *log, const struct naive_group *shape, uint8_t *group)
 {
-	static const char envelope[] = "{\"header\":{}}", plan[] = "\0ATP{\"plan\":1}";
+	static const char envelope[] = "{\"header\":{}}";
 	struct atr_record_hdr e = {.kind = ATR_RECORD_ENVELOPE, .events = 1, .source = 9};
-	struct atr_record_hdr p = {.kind = ATR_RECORD_PLAN};
 	size_t at = sizeof(struct atr_group_hdr);
 	uint64_t first = log->leaves;
 
 	e.body_length = sizeof(envelope) - 1;
-	p.body_length = sizeof(plan) - 1;
 	for (unsigned int i = 0; i < shape->plans; i++)
-		at = put(log, group, at, p, (const uint8_t *)plan, NULL, p.body_length);
+		at = put_plan(log, group, at);
 	for (unsigned int i = 0; i < shape->frames; i++)
 		at = put_frame(log, group, at, shape->packets);
 	for (unsigned int i = 0; i < shape->envelopes; i++, log->events++)
 		at = put(log, group, at, e, (const uint8_t *)envelope, NULL, e.body_length);
+	for (unsigned int i = 0; i < shape->snapshots; i++)
+		at = put_snapshot(log, group, at, first);
 	return put_commit(log, group, at, first, shape->feeds);
 }
 
@@ -216,10 +249,11 @@ void naive_group(struct naive_log *log, const struct naive_group *shape)
 
 	memset(group, 0, sizeof(group));
 	/* The room is known only afterwards: a new segment is begun early enough. */
-	if (log->segment == 0 || log->segment_bytes - log->offset <
-					 (uint64_t)shape->frames * (shape->packets * 64 + 256) +
-						 (shape->envelopes + shape->plans) * 96 +
-						 2 * ATR_LOG_BLOCK)
+	if (log->segment == 0 ||
+	    log->segment_bytes - log->offset <
+		    (uint64_t)shape->frames * (shape->packets * 64 + 256) +
+			    (shape->envelopes + shape->plans + shape->snapshots) * 192 +
+			    2 * ATR_LOG_BLOCK)
 		new_segment(log);
 	at = put_all(log, shape, group);
 	hdr.length = (uint32_t)at;
