@@ -35,6 +35,7 @@
 #define ATR_LOG_FEEDS_MAX       64
 #define ATR_SEGMENT_NAME        "segment-%016" PRIx64 ".atr"
 #define ATR_SEGMENT_NAME_LENGTH 28
+#define ATR_USED_NAME           "used-%016" PRIx64  /* one that was given up, by its size */
 #define ATR_SPARE_NAME          "spare-%016" PRIx64 /* a segment in the making, by its size */
 
 /* First block of a segment; the rest of the block is zeros. */

@@ -128,6 +128,12 @@ const char *check_record_header(const struct reader *reader, const struct atr_gr
 /* Collects header and decisions of record i for the commit's digest. */
 void collect_decisions(struct reader *reader, uint32_t i);
 
+/* Checks all records of a complete group and the numbers in its header; 0 or -EBADMSG. */
+int group_check(struct reader *reader, const struct atr_group_hdr *group);
+
+/* Leaf hashes of a checked group's records. */
+void group_hash(struct reader *reader, uint32_t records);
+
 /* Hands a checked group to tree and visitor; bytes: what it takes in its file. 0, -EBADMSG where
  * it contradicts the anchor, or what the visitor returned. */
 int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint32_t bytes);

@@ -244,8 +244,7 @@ const char *group_header_wrong(const struct reader *reader, const struct atr_gro
 	return NULL;
 }
 
-/* All records of the group, and the numbers in its header. */
-static int check_group(struct reader *reader, const struct atr_group_hdr *group)
+int group_check(struct reader *reader, const struct atr_group_hdr *group)
 {
 	const uint8_t *bytes = (const uint8_t *)group;
 	uint32_t at = sizeof(*group);
@@ -273,7 +272,7 @@ static int check_group(struct reader *reader, const struct atr_group_hdr *group)
 	return 0;
 }
 
-static void hash_leaves(struct reader *reader, uint32_t records)
+void group_hash(struct reader *reader, uint32_t records)
 {
 	for (uint32_t done = 0; done < records;) {
 		uint32_t n = records - done;
@@ -332,7 +331,7 @@ int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint3
 	uint8_t root[ATR_HASH_SIZE];
 	int err = 0;
 
-	hash_leaves(reader, group->records);
+	group_hash(reader, group->records);
 	if (visitor && visitor->record)
 		err = visit_records(reader, group);
 	if (err)
@@ -355,7 +354,7 @@ int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint3
 int group_take(struct reader *reader, const uint8_t *bytes)
 {
 	const struct atr_group_hdr *group = (const void *)bytes;
-	int err = check_group(reader, group);
+	int err = group_check(reader, group);
 
 	return err ? err : group_finish(reader, group, round_block(group->length));
 }
