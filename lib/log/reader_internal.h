@@ -128,6 +128,11 @@ const char *check_record_header(const struct reader *reader, const struct atr_gr
 /* Collects header and decisions of record i for the commit's digest. */
 void collect_decisions(struct reader *reader, uint32_t i);
 
+/* Offset of the first record that is not as written, in a group whose CRC is wrong and that ends
+ * within length; 0 if all are, up to the commit record: only the group's header can be the culprit.
+ */
+uint32_t group_culprit(const uint8_t *bytes, uint32_t length);
+
 /* Checks all records of a complete group and the numbers in its header; 0 or -EBADMSG. */
 int group_check(struct reader *reader, const struct atr_group_hdr *group);
 

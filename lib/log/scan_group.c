@@ -46,21 +46,21 @@ static bool record_crc_ok(const struct atr_record_hdr *record)
 	       record->crc;
 }
 
-/* Offset of the first record that is not as written, in a group whose CRC is wrong; 0 if only the
- * group's header can be the culprit. */
-static uint32_t group_culprit(const uint8_t *bytes, uint32_t length, uint32_t records)
+uint32_t group_culprit(const uint8_t *bytes, uint32_t length)
 {
 	uint32_t at = sizeof(struct atr_group_hdr);
 
-	for (uint32_t i = 0; i < records && length - at >= sizeof(struct atr_record_hdr); i++) {
+	while (length - at >= sizeof(struct atr_record_hdr)) {
 		const struct atr_record_hdr *record = (const void *)(bytes + at);
 		uint32_t room = record_room(record_bytes(record), length - at);
 
 		if (!room || !record_crc_ok(record))
-			return at;
+			break;
+		if (record->kind == ATR_RECORD_COMMIT)
+			return 0;
 		at += room;
 	}
-	return 0;
+	return at;
 }
 
 bool group_belongs(const struct reader *reader, const struct atr_group_hdr *hdr, uint64_t offset)
@@ -91,7 +91,7 @@ enum group_kind group_probe(const struct reader *reader, const uint8_t *bytes, s
 		return GROUP_PARTIAL;
 	}
 	if (crc_without(bytes, hdr->length, offsetof(struct atr_group_hdr, crc)) != hdr->crc) {
-		*where += group_culprit(bytes, hdr->length, hdr->records);
+		*where += group_culprit(bytes, (uint32_t)left);
 		snprintf(what, READER_WHAT, "bytes of group %" PRIu64 " differ from its CRC",
 			 hdr->group);
 		return GROUP_PARTIAL;
