@@ -108,7 +108,7 @@ void log_group_prepare(struct atr_log *log, struct atr_group_buf *group, struct 
 
 	/* Times in a log never go back, whatever the clock does. */
 	log->last_ns = now > log->last_ns ? now : log->last_ns;
-	slot->snapshot_leaves = snapshot ? log->snapshot.body.leaves : 0;
+	slot->snapshot = snapshot;
 	if (snapshot)
 		log_snapshot_append(log, group);
 	append_commit(log, group, finish_records(log, group));

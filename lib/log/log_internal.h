@@ -43,7 +43,7 @@ struct log_slot {
 	uint32_t length; /* padded */
 	uint64_t offset;
 	bool written;
-	uint64_t snapshot_leaves; /* of the snapshot record in it, 0: none */
+	bool snapshot; /* it holds the record that is on its way */
 	struct atr_frontier after;
 };
 
@@ -169,7 +169,7 @@ bool log_snapshot_waits(struct atr_log *log);
 void log_snapshot_append(struct atr_log *log, struct atr_group_buf *group);
 /* The log's own group for a record that has waited long enough; NULL if there is no need. */
 struct atr_group_buf *log_snapshot_group(struct atr_log *log);
-void log_snapshot_durable(struct atr_log *log, uint64_t leaves);
+void log_snapshot_durable(struct atr_log *log);
 
 /* segment.c. All return how much was done. */
 unsigned int log_segment_step(struct atr_log *log);

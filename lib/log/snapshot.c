@@ -86,8 +86,8 @@ struct atr_group_buf *log_snapshot_group(struct atr_log *log)
 	return group;
 }
 
-void log_snapshot_durable(struct atr_log *log, uint64_t leaves)
+void log_snapshot_durable(struct atr_log *log)
 {
-	log_count(&log->stats.snapshot_leaves, leaves);
+	log_count(&log->stats.snapshot_leaves, log->snapshot.body.leaves);
 	set_phase(log, SNAPSHOT_NONE);
 }

@@ -56,8 +56,8 @@ static unsigned int sync_done(struct atr_log *log, int result)
 		log_count(&stats->groups, stats->groups + 1);
 		log_count(&stats->records, records);
 		log_count(&stats->bytes, bytes);
-		if (slot->snapshot_leaves)
-			log_snapshot_durable(log, slot->snapshot_leaves);
+		if (slot->snapshot)
+			log_snapshot_durable(log);
 		if (slot->group == log->own)
 			log->own_busy = false;
 		else
