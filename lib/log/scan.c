@@ -396,6 +396,8 @@ static int read_segment(struct reader *reader, struct stop *stop, bool *used)
 	int rc;
 
 	*used = true;
+	if (reader->pruned && from && !reader->known && from->offset != ATR_LOG_BLOCK)
+		return reader_damage(reader, 0, "the pass cannot begin within a pruned segment");
 	if (reader->pruned)
 		return read_pruned(reader, stop);
 	rc = segment_used(reader, &wrong, &zero);
@@ -487,6 +489,8 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 		reader->options = *options;
 	/* A document may be open there, and snapshots before it are not seen. */
 	reader->plan.unknown = reader->options.from != NULL;
+	if (reader->options.from)
+		scan->end = *reader->options.from;
 	reader->visitor = visitor;
 	reader->scan = scan;
 	reader->error = error;
@@ -509,14 +513,17 @@ int atr_log_scan_with(struct atr_storage *storage, const struct atr_log_scan_opt
 		      const struct atr_log_visitor *visitor, struct atr_log_scan *scan, char *error,
 		      size_t size)
 {
-	struct atr_hash *hash = atr_hash_create(-1, SIMD_BITS, error, size);
+	struct atr_hash *hash = options && options->hash
+					? options->hash
+					: atr_hash_create(-1, SIMD_BITS, error, size);
 	int err;
 
 	memset(scan, 0, sizeof(*scan));
 	if (!hash)
 		return -ENOMEM;
 	err = reader_scan(storage, options, visitor, scan, hash, error, size);
-	atr_hash_free(hash);
+	if (!options || hash != options->hash)
+		atr_hash_free(hash);
 	return err;
 }
 
