@@ -127,6 +127,14 @@ def main():
         assert open(f"{d}/tiles/checkpoint", "rb").read() == open(new, "rb").read()
 
         check_trace(d, new, key)
+        # The checkpoint of shard 0 lies beside it now; another shard's in its place is refused.
+        assert "verified:" in run("verify", "--key", key, d)
+        os.link(new, f"{d}/shard-1.checkpoint")
+        assert "verified:" in run("verify", "--key", key, d)
+        os.remove(f"{d}/shard-0.checkpoint")
+        os.link(new, f"{d}/shard-0.checkpoint")
+        run("verify", "--key", key, d, ok=1)
+        os.remove(f"{d}/shard-0.checkpoint")
 
         segment = f"{d}/shard-1/segment-0000000000000000.atr"
         data = bytearray(open(segment, "rb").read())
