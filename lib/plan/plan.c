@@ -52,7 +52,7 @@ static int load_head(struct plan_loader *l, const json_t *document)
 	l->plan->version = (uint32_t)version;
 	if (ret == 0)
 		ret = load_realm(l, document);
-	return ret < 0 ? ret : plan_digest(l, document, l->plan->digest);
+	return ret < 0 ? ret : plan_canonical(l, document);
 }
 
 static int load_document(struct plan_loader *l, const json_t *document)
@@ -185,6 +185,7 @@ void atr_plan_free(struct atr_plan *plan)
 	free(plan->feeds);
 	free(plan->roles);
 	free(plan->groups);
+	free(plan->document);
 	free(plan);
 }
 

@@ -96,11 +96,23 @@ struct atr_dest {
 	uint8_t ttl;   /* 1..255; default 64, multicast 1 */
 };
 
+/* What a feed promises at most, weakest first: the weaker of this and of the appliance's own class
+ * counts. */
+enum atr_durability {
+	ATR_DURABILITY_NONE,  /* published once admitted; of an appliance: there is no log */
+	ATR_DURABILITY_ASYNC, /* published once admitted; logged, and nobody waits for the disk */
+	ATR_DURABILITY_COMMIT /* published once durable in the log */
+};
+
+/* "none", "async" or "commit"; static storage. */
+const char *atr_durability_name(enum atr_durability durability);
+
 struct atr_feed {
 	bool present;
 	uint8_t id;
 	uint8_t level;
 	uint8_t dest_count;
+	enum atr_durability durability;
 	uint32_t max_block; /* bytes of the largest message block that can reach it */
 	struct atr_dest dests[ATR_DESTS_MAX];
 	char name[ATR_NAME_MAX + 1];
@@ -112,8 +124,10 @@ struct atr_action;
 struct atr_plan {
 	uint64_t generation; /* set by the control lcore when it publishes */
 	uint64_t realm;
-	uint32_t version;   /* of the document */
-	uint8_t digest[32]; /* SHA-256 of the document's RFC 8785 form */
+	uint32_t version;       /* of the document */
+	char *document;         /* its RFC 8785 form, not terminated; the plan's */
+	size_t document_length; /* bytes */
+	uint8_t digest[32];     /* SHA-256 of that */
 	char name[ATR_NAME_MAX + 1];
 	uint16_t udp_port;                     /* ingress */
 	uint32_t envelope_bytes;               /* largest envelope */
@@ -125,6 +139,7 @@ struct atr_plan {
 	struct atr_topic *topics;
 	struct atr_type *types;
 	struct atr_feed *feeds;
+	uint64_t commit_feeds; /* those of durability commit, a bit per feed id */
 	char (*roles)[ATR_NAME_MAX + 1];
 	uint32_t role_count;
 	uint32_t *groups; /* ingress multicast groups, host byte order */

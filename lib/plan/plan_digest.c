@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* RFC 8785 form of a document of any size, straight into SHA-256. */
+/* RFC 8785 form of a document, and its SHA-256. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "plan_internal.h"
 
-#define BUFFER_SIZE 4096
+#define SPACE_FIRST 4096
 #define NUMBER_TEXT 32
 #define ESCAPE_TEXT 8
 
@@ -16,23 +16,30 @@ _Static_assert(crypto_hash_sha256_BYTES == sizeof(((struct atr_plan *)0)->digest
 
 struct writer {
 	struct plan_loader *loader;
-	crypto_hash_sha256_state hash;
-	size_t used;
-	char buffer[BUFFER_SIZE];
+	char *text;
+	size_t length, space;
+	bool no_memory; /* the text is not complete */
 };
 
 static void put(struct writer *w, const char *bytes, size_t length)
 {
-	if (length > sizeof(w->buffer) - w->used) {
-		crypto_hash_sha256_update(&w->hash, (const uint8_t *)w->buffer, w->used);
-		w->used = 0;
-	}
-	if (length > sizeof(w->buffer)) {
-		crypto_hash_sha256_update(&w->hash, (const uint8_t *)bytes, length);
+	size_t space = w->space ? w->space : SPACE_FIRST;
+
+	if (w->no_memory)
 		return;
+	while (space - w->length < length)
+		space *= 2;
+	if (space != w->space) {
+		char *text = realloc(w->text, space);
+
+		w->no_memory = !text;
+		if (!text)
+			return;
+		w->text = text;
+		w->space = space;
 	}
-	memcpy(w->buffer + w->used, bytes, length);
-	w->used += length;
+	memcpy(w->text + w->length, bytes, length);
+	w->length += length;
 }
 
 /* True if valid UTF-8 holds a noncharacter, which I-JSON does not allow: U+FDD0..FDEF, and the last
@@ -180,14 +187,17 @@ static int put_value(struct writer *w, const json_t *value, unsigned int depth)
 	return plan_fail(w->loader, "is of no JSON type");
 }
 
-int plan_digest(struct plan_loader *loader, const json_t *document, uint8_t digest[32])
+int plan_canonical(struct plan_loader *loader, const json_t *document)
 {
+	struct atr_plan *plan = loader->plan;
 	struct writer w = {.loader = loader};
-	int ret;
+	int ret = put_value(&w, document, 0);
 
-	crypto_hash_sha256_init(&w.hash);
-	ret = put_value(&w, document, 0);
-	crypto_hash_sha256_update(&w.hash, (const uint8_t *)w.buffer, w.used);
-	crypto_hash_sha256_final(&w.hash, digest);
+	plan->document = w.text;
+	plan->document_length = w.length;
+	if (ret == 0 && w.no_memory)
+		return plan_no_memory(loader);
+	if (ret == 0)
+		crypto_hash_sha256(plan->digest, (const uint8_t *)w.text, w.length);
 	return ret;
 }

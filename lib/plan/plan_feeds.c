@@ -225,20 +225,31 @@ static int load_dests(struct plan_loader *l, const json_t *value, struct atr_fee
 	return ret;
 }
 
-static int load_durability(struct plan_loader *l, const json_t *value)
+const char *atr_durability_name(enum atr_durability durability)
+{
+	static const char *const names[] = {[ATR_DURABILITY_NONE] = "none",
+					    [ATR_DURABILITY_ASYNC] = "async",
+					    [ATR_DURABILITY_COMMIT] = "commit"};
+
+	return names[durability];
+}
+
+static int load_durability(struct plan_loader *l, const json_t *value, struct atr_feed *feed)
 {
 	const char *text;
 	int ret = plan_read_string(l, value, "durability", true, &text);
+	unsigned int class = ATR_DURABILITY_NONE;
 
 	if (ret < 0)
 		return ret;
-	if (strcmp(text, "commit") == 0 || strcmp(text, "async") == 0)
+	while (class <= ATR_DURABILITY_COMMIT && strcmp(atr_durability_name(class), text) != 0)
+		class ++;
+	if (class > ATR_DURABILITY_COMMIT)
 		return plan_fail_member(l, "durability",
-					"'%s' needs the event log, which does not exist yet; "
-					"only \"none\" can be given today",
-					text);
-	if (strcmp(text, "none") != 0)
-		return plan_fail_member(l, "durability", "must be \"none\"");
+					"must be \"none\", \"async\" or \"commit\"");
+	feed->durability = class;
+	if (class == ATR_DURABILITY_COMMIT)
+		l->plan->commit_feeds |= UINT64_C(1) << feed->id;
 	return 0;
 }
 
@@ -268,7 +279,7 @@ static int load_feed(struct plan_loader *l, const json_t *value)
 				     &level);
 	feed->level = (uint8_t)level;
 	if (ret == 0)
-		ret = load_durability(l, value);
+		ret = load_durability(l, value, feed);
 	if (ret == 0)
 		ret = load_dests(l, value, feed);
 	return ret;

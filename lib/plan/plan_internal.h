@@ -106,8 +106,9 @@ bool plan_kind_less(enum atr_field_kind kind, int64_t a, int64_t b);
 
 /* --- plan_digest.c --- */
 
-/* SHA-256 of the RFC 8785 form; refuses what I-JSON does not allow, and deep nesting. */
-int plan_digest(struct plan_loader *loader, const json_t *document, uint8_t digest[32]);
+/* Sets the plan's document (RFC 8785 form) and digest; refuses what I-JSON does not allow, and deep
+ * nesting. */
+int plan_canonical(struct plan_loader *loader, const json_t *document);
 
 /* --- plan_names.c: names to ids, open addressing --- */
 

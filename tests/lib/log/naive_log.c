@@ -36,12 +36,14 @@ void naive_init(struct naive_log *log, struct memory_storage *disk, uint64_t seg
 	log->sequence = 1;
 	memset(log->log_id, 0xA5, sizeof(log->log_id));
 	log->leaf = calloc(NAIVE_LEAVES, ATR_HASH_SIZE);
-	if (!log->leaf)
+	log->group = malloc(ATR_GROUP_BYTES_MAX);
+	if (!log->leaf || !log->group)
 		abort();
 }
 
 void naive_free(struct naive_log *log)
 {
+	free(log->group);
 	free(log->leaf);
 }
 
@@ -86,32 +88,33 @@ static size_t align8(size_t length)
 	return (length + 7) / 8 * 8;
 }
 
-/* Appends a record; returns the offset behind it. */
-static size_t put(struct naive_log *log, uint8_t *group, size_t at, struct atr_record_hdr hdr,
-		  const uint8_t *body, const uint8_t *decisions, size_t leaf_size)
+void naive_put(struct naive_log *log, const struct naive_record *record)
 {
-	uint8_t *leaf = log->leaf[log->leaves];
+	uint8_t *leaf = log->leaf[log->leaves], *to = log->group + log->used;
+	size_t leaf_size = record->leaf_size ? record->leaf_size : record->hdr.body_length;
+	struct atr_record_hdr hdr = record->hdr;
 
 	if (log->leaves == NAIVE_LEAVES)
 		abort();
 	hdr.leaf = log->leaves++;
-	memcpy(group + at, &hdr, sizeof(hdr));
-	memcpy(group + at + sizeof(hdr), body, hdr.body_length);
-	if (decisions)
-		memcpy(group + at + sizeof(hdr) + hdr.body_length, decisions, hdr.decision_length);
+	memcpy(to, &hdr, sizeof(hdr));
+	memcpy(to + sizeof(hdr), record->body, hdr.body_length);
+	if (record->decisions)
+		memcpy(to + sizeof(hdr) + hdr.body_length, record->decisions, hdr.decision_length);
 	if (hdr.kind == ATR_RECORD_ENVELOPE)
-		atr_merkle_leaf(body, leaf_size, leaf);
+		atr_merkle_leaf(record->body, leaf_size, leaf);
 	else
-		crypto_hash_sha256(leaf, body, leaf_size);
-	return at + align8(sizeof(hdr) + hdr.body_length + hdr.decision_length);
+		crypto_hash_sha256(leaf, record->body, leaf_size);
+	log->used += align8(sizeof(hdr) + hdr.body_length + hdr.decision_length);
 }
 
-static size_t put_frame(struct naive_log *log, uint8_t *group, size_t at, unsigned int packets)
+static void put_frame(struct naive_log *log, unsigned int packets)
 {
 	static const uint8_t text[] = "thirty-six bytes at most";
 	struct atr_event events[ATR_FRAME_PACKETS_MAX] = {0};
 	struct atr_frame_spec spec = {.realm = log->realm, .source = 3, .key = 1, .leaf_count = 1};
-	struct atr_record_hdr hdr = {.kind = ATR_RECORD_FRAME, .source = 3, .generation = 1};
+	struct naive_record record = {
+		.hdr = {.kind = ATR_RECORD_FRAME, .source = 3, .generation = 1}};
 	uint8_t frame[ATR_DATAGRAM_MAX], decisions[32];
 	int leaf;
 
@@ -129,36 +132,36 @@ static size_t put_frame(struct naive_log *log, uint8_t *group, size_t at, unsign
 		abort();
 	memset(frame + leaf, 0x5A, ATR_SIGNATURE_SIZE);
 	memset(decisions, 0xFF, sizeof(decisions));
-	hdr.body_length = (uint32_t)leaf + ATR_SIGNATURE_SIZE;
-	hdr.events = (uint16_t)packets;
-	hdr.decision_length = (uint16_t)((packets + 7) / 8);
+	record.hdr.body_length = (uint32_t)leaf + ATR_SIGNATURE_SIZE;
+	record.hdr.events = (uint16_t)packets;
+	record.hdr.decision_length = (uint16_t)((packets + 7) / 8);
 	if (packets % 8)
 		decisions[packets / 8] = (uint8_t)((1 << (packets % 8)) - 1);
-	hdr.rx_ns = log->sequence;
-	return put(log, group, at, hdr, frame, decisions, (size_t)leaf);
+	record.hdr.rx_ns = log->sequence;
+	record.body = frame;
+	record.decisions = decisions;
+	record.leaf_size = (size_t)leaf;
+	naive_put(log, &record);
 }
 
-static size_t put_commit(struct naive_log *log, uint8_t *group, size_t at, uint64_t first,
-			 unsigned int feeds)
+static void put_commit(struct naive_log *log, const struct naive_commit *say)
 {
 	uint8_t body[sizeof(struct atr_commit_body) +
 		     ATR_LOG_FEEDS_MAX * sizeof(struct atr_feed_position)] = {0};
-	struct atr_commit_body commit = {.magic = {0, 'A', 'T', 'C'}, .feed_count = feeds};
-	struct atr_record_hdr hdr = {.kind = ATR_RECORD_COMMIT};
+	struct atr_commit_body commit = {.magic = {0, 'A', 'T', 'C'}, .feed_count = say->feeds};
+	struct naive_record record = {.hdr = {.kind = ATR_RECORD_COMMIT}, .body = body};
 
 	commit.group = log->groups;
-	commit.first_leaf = first;
-	commit.leaves = log->leaves - first;
-	commit.committed_ns = log->groups + 1000;
-	commit.generation = 1;
+	commit.first_leaf = log->first;
+	commit.leaves = log->leaves - log->first;
+	commit.committed_ns = say->committed_ns;
+	commit.generation = say->generation;
+	memcpy(commit.plan_digest, say->plan_digest, sizeof(commit.plan_digest));
 	memcpy(body, &commit, sizeof(commit));
-	for (unsigned int i = 0; i < feeds; i++) {
-		struct atr_feed_position p = {.feed = i * 2, .next = log->events};
-
-		memcpy(body + sizeof(commit) + i * sizeof(p), &p, sizeof(p));
-	}
-	hdr.body_length = (uint32_t)(sizeof(commit) + feeds * sizeof(struct atr_feed_position));
-	return put(log, group, at, hdr, body, NULL, hdr.body_length);
+	memcpy(body + sizeof(commit), say->feed, say->feeds * sizeof(say->feed[0]));
+	record.hdr.body_length =
+		(uint32_t)(sizeof(commit) + say->feeds * sizeof(struct atr_feed_position));
+	naive_put(log, &record);
 }
 
 void naive_reseal(uint8_t *group)
@@ -188,12 +191,55 @@ void naive_reseal(uint8_t *group)
 	hdr->crc = naive_crc(group, hdr->length);
 }
 
-/* The next chunk of a document of NAIVE_PLAN bytes, which is as many chunks long as records say. */
-static size_t put_plan(struct naive_log *log, uint8_t *group, size_t at)
+void naive_begin(struct naive_log *log, size_t room)
+{
+	if (log->segment == 0 || log->segment_bytes - log->offset <
+					 (room + ATR_LOG_BLOCK - 1) / ATR_LOG_BLOCK * ATR_LOG_BLOCK)
+		new_segment(log);
+	memset(log->group, 0, ATR_GROUP_BYTES_MAX);
+	log->used = sizeof(struct atr_group_hdr);
+	log->first = log->leaves;
+}
+
+void naive_finish(struct naive_log *log, const struct naive_commit *say)
+{
+	struct atr_group_hdr hdr = {.magic = ATR_GROUP_MAGIC, .unsynced = say->unsynced};
+	size_t padded, commit;
+
+	put_commit(log, say);
+	hdr.length = (uint32_t)log->used;
+	hdr.records = (uint32_t)(log->leaves - log->first);
+	memcpy(hdr.log_id, log->log_id, sizeof(hdr.log_id));
+	hdr.shard = log->shard;
+	hdr.segment = log->segment - 1;
+	hdr.offset = log->offset;
+	hdr.group = log->groups;
+	hdr.first_leaf = log->first;
+	hdr.committed_ns = say->committed_ns;
+	hdr.epoch = log->epoch;
+	memcpy(log->group, &hdr, sizeof(hdr));
+	naive_reseal(log->group);
+	/* The commit's own leaf, whose digest naive_reseal has filled in. */
+	commit = sizeof(struct atr_commit_body) + say->feeds * sizeof(struct atr_feed_position);
+	crypto_hash_sha256(log->leaf[log->leaves - 1], log->group + log->used - commit, commit);
+	padded = (log->used + ATR_LOG_BLOCK - 1) / ATR_LOG_BLOCK * ATR_LOG_BLOCK;
+	if (padded > ATR_GROUP_BYTES_MAX || log->groups == NAIVE_GROUPS ||
+	    padded > log->segment_bytes - log->offset)
+		abort();
+	memcpy(naive_file(log, log->segment - 1)->bytes + log->offset, log->group, padded);
+	log->at[log->groups].segment = log->segment - 1;
+	log->at[log->groups].offset = log->offset;
+	log->at[log->groups].length = (uint32_t)log->used;
+	log->offset += padded;
+	log->groups++;
+}
+
+/* The next chunk of a document of NAIVE_PLAN bytes, which takes as many records as it needs. */
+static void put_plan(struct naive_log *log)
 {
 	uint8_t document[NAIVE_PLAN], body[sizeof(struct atr_plan_chunk) + NAIVE_CHUNK];
 	struct atr_plan_chunk chunk = {.magic = {0, 'A', 'T', 'P'}, .total = sizeof(document)};
-	struct atr_record_hdr hdr = {.kind = ATR_RECORD_PLAN};
+	struct naive_record record = {.hdr = {.kind = ATR_RECORD_PLAN}, .body = body};
 	size_t length = sizeof(document) - log->plan_at;
 
 	length = length < NAIVE_CHUNK ? length : NAIVE_CHUNK;
@@ -205,80 +251,48 @@ static size_t put_plan(struct naive_log *log, uint8_t *group, size_t at)
 	crypto_hash_sha256(chunk.digest, document, sizeof(document));
 	memcpy(body, &chunk, sizeof(chunk));
 	memcpy(body + sizeof(chunk), document + log->plan_at, length);
-	hdr.body_length = (uint32_t)(sizeof(chunk) + length);
+	record.hdr.body_length = (uint32_t)(sizeof(chunk) + length);
 	log->plan_at = (log->plan_at + length) % sizeof(document);
-	return put(log, group, at, hdr, body, NULL, hdr.body_length);
+	naive_put(log, &record);
 }
 
-/* A snapshot of everything before this group. */
-static size_t put_snapshot(struct naive_log *log, uint8_t *group, size_t at, uint64_t first)
+static void put_snapshot(struct naive_log *log)
 {
-	struct atr_snapshot_body body = {.magic = {0, 'A', 'T', 'S'}, .group = log->groups};
-	struct atr_record_hdr hdr = {.kind = ATR_RECORD_SNAPSHOT, .body_length = sizeof(body)};
+	struct atr_snapshot_body body = {
+		.magic = {0, 'A', 'T', 'S'}, .group = log->groups, .leaves = log->first};
+	struct naive_record record = {
+		.hdr = {.kind = ATR_RECORD_SNAPSHOT, .body_length = sizeof(body)},
+		.body = (const uint8_t *)&body};
 
-	body.leaves = first;
-	memset(body.digest, 0x11, sizeof(body.digest));
-	return put(log, group, at, hdr, (const uint8_t *)&body, NULL, sizeof(body));
-}
-
-static size_t put_all(struct naive_log *log, const struct naive_group *shape, uint8_t *group)
-{
-	static const char envelope[] = "{\"header\":{}}";
-	struct atr_record_hdr e = {.kind = ATR_RECORD_ENVELOPE, .events = 1, .source = 9};
-	size_t at = sizeof(struct atr_group_hdr);
-	uint64_t first = log->leaves;
-
-	e.body_length = sizeof(envelope) - 1;
-	for (unsigned int i = 0; i < shape->plans; i++)
-		at = put_plan(log, group, at);
-	for (unsigned int i = 0; i < shape->frames; i++)
-		at = put_frame(log, group, at, shape->packets);
-	for (unsigned int i = 0; i < shape->envelopes; i++, log->events++)
-		at = put(log, group, at, e, (const uint8_t *)envelope, NULL, e.body_length);
-	for (unsigned int i = 0; i < shape->snapshots; i++)
-		at = put_snapshot(log, group, at, first);
-	return put_commit(log, group, at, first, shape->feeds);
+	naive_put(log, &record);
 }
 
 void naive_group(struct naive_log *log, const struct naive_group *shape)
 {
-	static uint8_t group[ATR_GROUP_BYTES_MAX];
-	struct atr_group_hdr hdr = {.magic = ATR_GROUP_MAGIC, .unsynced = shape->unsynced};
-	size_t at, padded, commit;
-	uint64_t first = log->leaves;
+	static const char envelope[] = "{\"header\":{}}";
+	struct naive_record e = {.hdr = {.kind = ATR_RECORD_ENVELOPE,
+					 .events = 1,
+					 .source = 9,
+					 .body_length = sizeof(envelope) - 1},
+				 .body = (const uint8_t *)envelope};
+	struct naive_commit commit = {.feeds = shape->feeds,
+				      .generation = 1,
+				      .committed_ns = log->groups + 1000,
+				      .unsynced = shape->unsynced};
 
-	memset(group, 0, sizeof(group));
 	/* The room is known only afterwards: a new segment is begun early enough. */
-	if (log->segment == 0 ||
-	    log->segment_bytes - log->offset <
-		    (uint64_t)shape->frames * (shape->packets * 64 + 256) +
-			    (shape->envelopes + shape->plans + shape->snapshots) * 192 +
-			    2 * ATR_LOG_BLOCK)
-		new_segment(log);
-	at = put_all(log, shape, group);
-	hdr.length = (uint32_t)at;
-	hdr.records = (uint32_t)(log->leaves - first);
-	memcpy(hdr.log_id, log->log_id, sizeof(hdr.log_id));
-	hdr.shard = log->shard;
-	hdr.segment = log->segment - 1;
-	hdr.offset = log->offset;
-	hdr.group = log->groups;
-	hdr.first_leaf = first;
-	hdr.committed_ns = log->groups + 1000;
-	hdr.epoch = log->epoch;
-	memcpy(group, &hdr, sizeof(hdr));
-	naive_reseal(group);
-	/* The commit's own leaf, whose digest naive_reseal has filled in. */
-	commit = sizeof(struct atr_commit_body) + shape->feeds * sizeof(struct atr_feed_position);
-	crypto_hash_sha256(log->leaf[log->leaves - 1], group + at - commit, commit);
-	padded = (at + ATR_LOG_BLOCK - 1) / ATR_LOG_BLOCK * ATR_LOG_BLOCK;
-	if (padded > sizeof(group) || log->groups == NAIVE_GROUPS ||
-	    padded > log->segment_bytes - log->offset)
-		abort();
-	memcpy(naive_file(log, log->segment - 1)->bytes + log->offset, group, padded);
-	log->at[log->groups].segment = log->segment - 1;
-	log->at[log->groups].offset = log->offset;
-	log->at[log->groups].length = (uint32_t)at;
-	log->offset += padded;
-	log->groups++;
+	naive_begin(log, (size_t)shape->frames * (shape->packets * 64 + 256) +
+				 (shape->envelopes + shape->plans + shape->snapshots) * 160 +
+				 2 * ATR_LOG_BLOCK);
+	for (unsigned int i = 0; i < shape->plans; i++)
+		put_plan(log);
+	for (unsigned int i = 0; i < shape->snapshots; i++)
+		put_snapshot(log);
+	for (unsigned int i = 0; i < shape->frames; i++)
+		put_frame(log, shape->packets);
+	for (unsigned int i = 0; i < shape->envelopes; i++, log->events++)
+		naive_put(log, &e);
+	for (unsigned int i = 0; i < shape->feeds; i++)
+		commit.feed[i] = (struct atr_feed_position){.feed = i * 2, .next = log->events};
+	naive_finish(log, &commit);
 }

@@ -143,13 +143,15 @@ static void digest_equals(const char *text, size_t length)
 	assert_true(n > 0);
 	crypto_hash_sha256(digest, (const uint8_t *)canonical, (size_t)n);
 	assert_memory_equal(digest, plan->digest, sizeof(digest));
+	assert_int_equal(plan->document_length, n);
+	assert_memory_equal(plan->document, canonical, (size_t)n);
 	atr_plan_free(plan);
 	free(canonical);
 	atr_json_parser_destroy(parser);
 }
 
-/* Invariant: a plan's digest is that of lib/json's canonical form, for documents that lib/json can
- * hold, whatever the names, escapes and numbers. */
+/* Invariant: a plan's document and digest are those of lib/json's canonical form, for documents
+ * that lib/json can hold, whatever the names, escapes and numbers. */
 static void digest_is_of_the_canonical_form(void **state)
 {
 	static const char odd[] =
@@ -172,6 +174,42 @@ static void digest_is_of_the_canonical_form(void **state)
 	text = read_all("pipelines/minimal.json", &length);
 	digest_equals(text, length);
 	free(text);
+}
+
+/* Invariant: a feed has the durability that its plan says, and the set of class commit is that of
+ * these feeds alone. */
+static void durability_is_kept(void **state)
+{
+	static const char *const values[] = {[ATR_DURABILITY_NONE] = "none",
+					     [ATR_DURABILITY_ASYNC] = "async",
+					     [ATR_DURABILITY_COMMIT] = "commit"};
+	size_t length;
+	char *file = read_all("pipelines/earthquakes.json", &length), error[512] = "";
+
+	(void)state;
+	for (unsigned int class = 0; class <= ATR_DURABILITY_COMMIT; class ++) {
+		json_t *document = json_loadb(file, length, 0, NULL);
+		json_t *feed = json_array_get(json_object_get(document, "feeds"), FEED_STRONG);
+		struct atr_plan *plan;
+		char *text;
+
+		assert_int_equal(
+			json_object_set_new(feed, "durability", json_string(values[class])), 0);
+		text = json_dumps(document, 0);
+		plan = atr_plan_load(text, strlen(text), error, sizeof(error));
+		if (!plan)
+			fail_msg("%s", error);
+		assert_int_equal(plan->feeds[FEED_STRONG].durability, class);
+		/* The two others are of class D in the file. */
+		assert_int_equal(plan->commit_feeds & 1u << FEED_STRONG,
+				 class == ATR_DURABILITY_COMMIT ? 1u << FEED_STRONG : 0);
+		assert_int_equal(__builtin_popcountll(plan->commit_feeds),
+				 class == ATR_DURABILITY_COMMIT ? 3 : 2);
+		atr_plan_free(plan);
+		free(text);
+		json_decref(document);
+	}
+	free(file);
 }
 
 /* Writes payload members, in engineering units, as the type's binary form; returns its length. */
@@ -380,6 +418,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(keys_are_of_the_demo_seeds),
 		cmocka_unit_test(manual_example),
 		cmocka_unit_test(digest_is_of_the_canonical_form),
+		cmocka_unit_test(durability_is_kept),
 		cmocka_unit_test(earthquakes_fit_the_plan),
 		cmocka_unit_test(networks_cannot_impersonate),
 		cmocka_unit_test(files_that_are_none),
