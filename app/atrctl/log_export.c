@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../../lib/reason/reason.h"
 #include "command.h"
@@ -37,7 +38,7 @@ struct export
 	const char *out;
 	FILE *entries; /* bundle under way */
 	uint64_t size;
-	bool failed;
+	uint64_t first; /* entries below have given up their bytes */
 };
 
 /* Makes all directories on the way to path. */
@@ -116,12 +117,16 @@ static int see_record(void *context, const struct atr_group_hdr *group,
 		return -ENOMEM;
 	if (!run->out)
 		return 0;
+	if (!body)
+		run->first = i + 1;
 	if (i % TILE_WIDTH == 0)
 		run->entries =
 			tile_open(run->out, "entries", i / TILE_WIDTH, tile_width(i, run->size));
 	if (!run->entries)
 		return errno ? -errno : -EIO;
-	err = put_entry(run, record, body);
+	/* Of a bundle that lacks an entry nothing is of use: it is left empty. */
+	err = run->first > i / TILE_WIDTH * TILE_WIDTH ? ftruncate(fileno(run->entries), 0)
+						       : put_entry(run, record, body);
 	if (!err && (i % TILE_WIDTH == TILE_WIDTH - 1 || i == run->size - 1)) {
 		err = fclose(run->entries) ? -EIO : 0;
 		run->entries = NULL;
@@ -296,6 +301,10 @@ int log_export(int argc, char **argv)
 	}
 	if (!err)
 		printf("exported: %s, %" PRIu64 " entries\n", note.checkpoint.origin, run.size);
+	if (!err && run.first)
+		printf("pruned: entries below %" PRIu64 " have no bytes any more; bundles with "
+		       "any of them are empty\n",
+		       run.first);
 	free(run.leaves.leaf);
 	return err;
 }

@@ -46,7 +46,7 @@ static bool wanted(struct prove *run, const struct atr_record_hdr *record, const
 	run->event = 0;
 	if (run->leaf.given)
 		return record->leaf == run->leaf.value;
-	if (record->source != run->source.value)
+	if (record->source != run->source.value || !body)
 		return false;
 	if (record->kind == ATR_RECORD_ENVELOPE)
 		return run->uuid && record->body_length > ID_OFFSET + UUID_TEXT &&
@@ -86,6 +86,8 @@ static int see_record(void *context, const struct atr_group_hdr *group,
 	memcpy(run->decided + run->decided_length, decisions, record->decision_length);
 	run->decided_length += record->decision_length;
 	if (!run->found && record->kind != ATR_RECORD_COMMIT && wanted(run, record, body)) {
+		if (!body)
+			return -ENODATA;
 		run->found = true;
 		run->record_leaf = record->leaf;
 		run->record_length = record->body_length;
@@ -156,7 +158,12 @@ static int prove(struct prove *run, const struct log_note *note, const char *pat
 	err = atr_log_scan(&directory.storage, &visitor, &scan, error, sizeof(error));
 	log_directory_close(&directory);
 	if (err) {
-		usage_error("log prove", "%s", error[0] ? error : strerror(-err));
+		usage_error("log prove", "%s",
+			    err == -ENODATA
+				    ? "the log has given up this entry's bytes: its leaf hash "
+				      "is there, and nothing to prove it about"
+			    : error[0] ? error
+				       : strerror(-err));
 		return EXIT_NEGATIVE;
 	}
 	log_leaves_root(&run->leaves, run->leaves.count, root);

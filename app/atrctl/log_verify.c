@@ -11,13 +11,16 @@
 #include "option.h"
 
 #define ROOT_TEXT 48 /* base64 of a root */
+#define OWN_PATH  4200
 
 static const struct usage usage = {
-	"log verify [--checkpoint FILE --key HEX] [--name NAME] DIR",
+	"log verify [[--checkpoint FILE] --key HEX] [--name NAME] DIR",
 	"Reads every shard's log under DIR (shard-0, shard-1, ...) from the first byte to the\n"
 	"last and checks everything: CRCs, numbers, positions, decisions, the tree. Names\n"
 	"file and offset of damage. With a checkpoint, also that the log still says what that\n"
-	"checkpoint promised. Prints where each shard's log ends as a checkpoint's text.",
+	"checkpoint promised; with --key alone, what the checkpoints that lie beside the shards\n"
+	"(shard-0.checkpoint, ...) promised. Prints where each shard's log ends as a checkpoint's "
+	"text.",
 	"  atrctl log verify /var/lib/atr/log\n"
 	"  atrctl log verify --checkpoint anchor.txt --key 3b6a...29 /var/lib/atr/log",
 };
@@ -104,7 +107,26 @@ static int verify_shard(struct verify *run, const char *path, struct atr_log_sca
 	return 0;
 }
 
-static int verify_all(const char *path, const char *name, const struct log_note *note)
+/* The checkpoint that the appliance keeps beside a shard's directory. 1 if there is one. */
+static int own_note(const char *path, uint32_t shard, const uint8_t *key, struct log_note *note)
+{
+	char file[OWN_PATH];
+
+	snprintf(file, sizeof(file), "%.4000s/shard-%u.checkpoint", path, shard);
+	if (access(file, F_OK) != 0)
+		return 0;
+	if (log_note_load("log verify", file, key, note))
+		return -EBADMSG;
+	if (note->shard == shard)
+		return 1;
+	usage_error("log verify", "%s is the checkpoint of shard %u: put them back", file,
+		    note->shard);
+	return -EBADMSG;
+}
+
+/* note: of one shard, or NULL; key: then for the notes that lie beside the shards, or NULL. */
+static int verify_all(const char *path, const char *name, const struct log_note *note,
+		      const uint8_t *key)
 {
 	struct atr_log_scan scan, first = {0};
 	uint64_t started = log_clock_ns(), events = 0, records = 0, bytes = 0;
@@ -113,10 +135,13 @@ static int verify_all(const char *path, const char *name, const struct log_note 
 
 	for (uint32_t i = 0; i < shards; i++) {
 		struct verify run = {.shard = i, .terminal = isatty(STDERR_FILENO)};
-		int status;
+		struct log_note own;
+		int status = !note && key ? own_note(path, i, key, &own) : 0;
 
+		if (status < 0)
+			return EXIT_NEGATIVE;
 		run.started = log_clock_ns();
-		run.note = note && note->shard == i ? note : NULL;
+		run.note = status == 1 ? &own : note && note->shard == i ? note : NULL;
 		status = verify_shard(&run, path, &scan);
 		if (status)
 			return status;
@@ -168,12 +193,12 @@ int log_verify(int argc, char **argv)
 		return err > 0 ? EXIT_OK : EXIT_USAGE;
 	if (!path)
 		return usage_error("log verify", "name the log's directory");
-	if (checkpoint) {
+	if (checkpoint || hex) {
 		err = log_key("log verify", hex, key);
-		if (!err)
+		if (!err && checkpoint)
 			err = log_note_load("log verify", checkpoint, key, &note);
 		if (err)
 			return err;
 	}
-	return verify_all(path, name, checkpoint ? &note : NULL);
+	return verify_all(path, name, checkpoint ? &note : NULL, hex && !checkpoint ? key : NULL);
 }

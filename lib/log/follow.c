@@ -72,7 +72,7 @@ static int open_segment(struct reader *reader, uint64_t segment)
 	block = reader_bytes(reader, 0, ATR_LOG_BLOCK, &err);
 	if (!block)
 		return err;
-	wrong = reader_header_wrong(reader, block);
+	wrong = reader_header_wrong(reader, block, reader->file_bytes);
 	if (wrong)
 		return reader_damage(reader, 0, wrong);
 	reader_take_header(reader, block);

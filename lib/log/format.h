@@ -35,6 +35,7 @@
 #define ATR_LOG_FEEDS_MAX       64
 #define ATR_SEGMENT_NAME        "segment-%016" PRIx64 ".atr"
 #define ATR_SEGMENT_NAME_LENGTH 28
+#define ATR_USED_NAME           "used-%016" PRIx64  /* one that was given up, by its size */
 #define ATR_SPARE_NAME          "spare-%016" PRIx64 /* a segment in the making, by its size */
 
 /* First block of a segment; the rest of the block is zeros. */
@@ -144,5 +145,35 @@ struct atr_feed_position {
 	uint64_t next; /* sequence number of the feed's next message after this group */
 };
 _Static_assert(sizeof(struct atr_feed_position) == 16, "feed position");
+
+/* A segment below a snapshot may give up its entries. It is then a file
+ * pruned-<number, 16 lowercase hex digits>.atr: a block with struct atr_pruned_hdr, the segment's
+ * header block as it was, and its groups. Of a group there are struct atr_pruned_group, the group's
+ * header as it was, and its records: commit, plan and snapshot records as they were, of a frame or
+ * envelope its header, its leaf hash in place of the body, and its decisions; each padded with
+ * zeros to a multiple of 8, the group to a multiple of 4,096. */
+#define ATR_PRUNED_NAME        "pruned-%016" PRIx64 ".atr"
+#define ATR_PRUNED_MAGIC       UINT64_C(0x314E525052544100) /* 00 'A' 'T' 'R' 'P' 'R' 'N' '1' */
+#define ATR_PRUNED_GROUP_MAGIC UINT32_C(0x4E525041)         /* 'A' 'P' 'R' 'N' */
+/* A group's leaf hashes may take more than the bodies did. */
+#define ATR_PRUNED_BYTES_MAX (ATR_GROUP_BYTES_MAX + (1u << 18))
+
+struct atr_pruned_hdr {
+	uint64_t magic;
+	uint32_t version; /* 1 */
+	uint32_t crc;     /* CRC32C of the block with this field zero */
+	uint64_t segment; /* number */
+	uint64_t bytes;   /* size of this file */
+	uint64_t groups, records;
+};
+_Static_assert(sizeof(struct atr_pruned_hdr) == 48, "pruned segment's header");
+
+struct atr_pruned_group {
+	uint32_t magic;
+	uint32_t crc;    /* CRC32C of the `length` bytes with this field zero */
+	uint32_t length; /* this header and all behind it, without the padding at the end */
+	uint32_t zero;
+};
+_Static_assert(sizeof(struct atr_pruned_group) == 16, "pruned group");
 
 #endif

@@ -44,8 +44,8 @@ static uint32_t finish_records(struct atr_log *log, struct atr_group_buf *group)
 	return (uint32_t)(to - log->scratch);
 }
 
-static void hash_one(struct atr_log *log, const uint8_t *data, uint32_t length,
-		     uint8_t out[ATR_HASH_SIZE])
+void log_hash_one(struct atr_log *log, const uint8_t *data, uint32_t length,
+		  uint8_t out[ATR_HASH_SIZE])
 {
 	uint8_t digest[1][ATR_HASH_SIZE];
 
@@ -70,7 +70,7 @@ static void append_commit(struct atr_log *log, struct atr_group_buf *group, uint
 	body->committed_ns = log->last_ns;
 	body->generation = group->generation;
 	memcpy(body->plan_digest, group->plan_digest, ATR_HASH_SIZE);
-	hash_one(log, log->scratch, digest_bytes, body->decisions);
+	log_hash_one(log, log->scratch, digest_bytes, body->decisions);
 	for (uint64_t set = group->feed_set; set; set &= set - 1) {
 		unsigned int feed = (unsigned int)__builtin_ctzll(set);
 
@@ -86,11 +86,21 @@ static void append_commit(struct atr_log *log, struct atr_group_buf *group, uint
 	header.crc = log_crc(group->data + group->used, (uint32_t)sizeof(header) + length);
 	memcpy(group->data + group->used, &header, sizeof(header));
 	record->offset = group->used;
-	hash_one(log, (const uint8_t *)body, length, record->leaf);
+	log_hash_one(log, (const uint8_t *)body, length, record->leaf);
 	group->used += (uint32_t)sizeof(header) + length;
 }
 
-void log_group_prepare(struct atr_log *log, struct atr_group_buf *group, struct log_slot *slot)
+static void keep_positions(struct atr_log *log, const struct atr_group_buf *group)
+{
+	memcpy(log->feed_next, group->feed_next, sizeof(log->feed_next));
+	memcpy(log->plan_digest, group->plan_digest, sizeof(log->plan_digest));
+	log->feed_set = group->feed_set;
+	log->generation = group->generation;
+	log->positions_known = true;
+}
+
+void log_group_prepare(struct atr_log *log, struct atr_group_buf *group, struct log_slot *slot,
+		       bool snapshot)
 {
 	uint64_t now = log_now_ns(CLOCK_REALTIME);
 	uint64_t first_leaf = log->frontier.size;
@@ -98,7 +108,11 @@ void log_group_prepare(struct atr_log *log, struct atr_group_buf *group, struct 
 
 	/* Times in a log never go back, whatever the clock does. */
 	log->last_ns = now > log->last_ns ? now : log->last_ns;
+	slot->snapshot = snapshot;
+	if (snapshot)
+		log_snapshot_append(log, group);
 	append_commit(log, group, finish_records(log, group));
+	keep_positions(log, group);
 	for (uint32_t i = 0; i <= group->records; i++)
 		memcpy(log->leaves[i], group->record[i].leaf, ATR_HASH_SIZE);
 	atr_frontier_add_burst(&log->frontier, log->hash, log->leaves, group->records + 1);

@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../anchor/anchor.h"
 #include "../hash/hash.h"
 #include "../sign/sign.h"
 #include "../storage/storage.h"
@@ -73,7 +74,10 @@ enum atr_log_state {
 struct atr_log_params {
 	struct atr_storage *storage;     /* of this shard's directory */
 	const struct atr_signer *signer; /* of checkpoints; NULL: none are signed */
-	const char *name;                /* log name; the origin is "<name>/shard/<n>" */
+	/* Where each checkpoint is kept before the groups that it covers come back as durable; the
+	 * caller's, may serve many logs. NULL: nowhere. Needs a signer. */
+	const struct atr_anchor *anchor;
+	const char *name; /* log name; the origin is "<name>/shard/<n>" */
 	uint64_t realm;
 	uint8_t log_id[16];
 	uint32_t shard, shards;
@@ -93,9 +97,9 @@ struct atr_log_end {
 
 /* Opens the log of one shard for writing behind `end`, which must come from a scan of the same
  * directory: a torn tail behind it is overwritten with zeros. An empty `end` is refused where there
- * are segments. Waits for the disk; the first segment of an empty log is written with zeros here.
- * The storage stays the caller's and is used by nobody else until the log is closed. NULL with a
- * sentence in error. */
+ * are segments, and one below what the anchor says. Waits for the disk; the first segment of an
+ * empty log is written with zeros here. The storage stays the caller's and is used by nobody else
+ * until the log is closed. NULL with a sentence in error. */
 struct atr_log *atr_log_open(const struct atr_log_params *params, const struct atr_log_end *end,
 			     char *error, size_t size);
 
@@ -130,6 +134,15 @@ unsigned int atr_log_under_way(const struct atr_log *log);
 /* Hot: gives a buffer back. */
 void atr_log_release(struct atr_log *log, struct atr_group_buf *group);
 
+/* Asks for a record that the state after the groups below snapshot->group is kept in a file of that
+ * digest; magic and zero are filled in. It becomes the last record before the commit of a group
+ * that the log thread prepares soon, or of a group of its own if none comes within milliseconds
+ * (but none before the first group since atr_log_open: its positions would be unknown). Durable
+ * once atr_log_stats counts its leaves. Any thread but data lcores. -EBUSY: the one before is not
+ * durable yet; -EINVAL: it covers more than is durable, or contradicts the log; -EIO: the log is
+ * broken. */
+int atr_log_snapshot(struct atr_log *log, const struct atr_snapshot_body *snapshot);
+
 /* One turn of the log thread for this log: prepares sealed groups, submits writes and syncs, reaps,
  * pre-writes the next segment. Returns how much was done; 0 when idle: a caller that shares its
  * core then yields, or it takes the time that the kernel needs to finish writes and syncs. Log
@@ -145,6 +158,10 @@ struct atr_log_stats {
 	uint64_t sync_cycles;     /* TSC */
 	uint64_t segment, offset; /* end of the log */
 	uint64_t leaves;
+	uint64_t
+		snapshot_leaves; /* covered by a durable snapshot record since the log was opened */
+	uint64_t anchors;        /* checkpoints kept in the anchor */
+	uint64_t anchor_cycles;  /* TSC */
 	uint32_t groups_under_way;
 };
 void atr_log_stats(const struct atr_log *log, struct atr_log_stats *out);

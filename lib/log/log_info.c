@@ -46,39 +46,9 @@ void atr_log_stats(const struct atr_log *log, struct atr_log_stats *out)
 		.segment = load(&stats->segment),
 		.offset = load(&stats->offset),
 		.leaves = load(&stats->leaves),
+		.snapshot_leaves = load(&stats->snapshot_leaves),
+		.anchors = load(&stats->anchors),
+		.anchor_cycles = load(&stats->anchor_cycles),
 		.groups_under_way = __atomic_load_n(&stats->groups_under_way, __ATOMIC_RELAXED),
 	};
-}
-
-void log_sign(struct atr_log *log, const struct atr_frontier *frontier)
-{
-	struct atr_checkpoint checkpoint = {.size = frontier->size};
-	char note[ATR_CHECKPOINT_MAX];
-	int length;
-
-	if (!log->params.signer)
-		return;
-	memcpy(checkpoint.origin, log->origin, sizeof(checkpoint.origin));
-	atr_frontier_root(frontier, checkpoint.root);
-	length = atr_checkpoint_sign(&checkpoint, log->params.signer, note, sizeof(note));
-	if (length <= 0)
-		return;
-	pthread_mutex_lock(&log->checkpoint_lock);
-	memcpy(log->checkpoint, note, (size_t)length);
-	log->checkpoint_length = (size_t)length;
-	pthread_mutex_unlock(&log->checkpoint_lock);
-}
-
-size_t atr_log_checkpoint(const struct atr_log *log, char *out, size_t capacity)
-{
-	struct atr_log *writable = (struct atr_log *)(uintptr_t)log;
-	size_t length = 0;
-
-	pthread_mutex_lock(&writable->checkpoint_lock);
-	if (log->checkpoint_length <= capacity) {
-		length = log->checkpoint_length;
-		memcpy(out, log->checkpoint, length);
-	}
-	pthread_mutex_unlock(&writable->checkpoint_lock);
-	return length;
 }

@@ -4,7 +4,8 @@
  *   log_open.c  memory, opening, closing          append.c   the shard's side, hot
  *   tail.c      where an existing log goes on     segment.c  the next segment in the making
  *   group.c     CRCs, tree, commit record         writer.c   writes, syncs, release
- *   log_info.c  state, statistics, checkpoint
+ *   log_info.c  state, statistics             sign.c     checkpoints, anchor
+ *   snapshot.c  snapshot records
  */
 #ifndef ATR_LOG_INTERNAL_H
 #define ATR_LOG_INTERNAL_H
@@ -25,6 +26,7 @@
 #define LOG_ZERO_STEP    (1u << 20)         /* bytes of zeros in one write */
 #define LOG_ZERO_LEAD    (8u << 20)         /* zeros written ahead while commits are under way */
 #define LOG_RETRY_NS     UINT64_C(10000000) /* between two attempts to get room on a full disk */
+#define LOG_SNAPSHOT_NS  UINT64_C(5000000)  /* a snapshot's record waits so long for a group */
 #define LOG_NS_PER_S     UINT64_C(1000000000)
 
 /* Largest commit record: header, body, one position a feed. */
@@ -41,6 +43,7 @@ struct log_slot {
 	uint32_t length; /* padded */
 	uint64_t offset;
 	bool written;
+	bool snapshot; /* it holds the record that is on its way */
 	struct atr_frontier after;
 };
 
@@ -64,6 +67,22 @@ struct log_spare {
 	bool wanted;       /* a group waits for this segment */
 };
 
+/* A snapshot's record on its way. */
+enum snapshot_phase {
+	SNAPSHOT_NONE,   /* the caller's turn */
+	SNAPSHOT_ASKED,  /* the log thread's: not in a group yet */
+	SNAPSHOT_PLACED, /* in a group that is not durable */
+};
+
+struct log_snapshot {
+	pthread_mutex_t lock; /* of the callers among each other */
+	/* Caller: NONE to ASKED, after it wrote the body; log thread: the rest, after it read it.
+	 */
+	uint32_t phase;
+	struct atr_snapshot_body body;
+	uint64_t asked_ns; /* monotonic */
+};
+
 struct atr_log {
 	struct atr_log_params params;
 	char origin[ATR_ORIGIN_MAX + 1];
@@ -78,7 +97,7 @@ struct atr_log {
 	/* The log thread's. */
 	struct atr_hash *hash;
 	struct atr_frontier frontier;  /* after the newest prepared group */
-	struct log_slot *slot;         /* by group number, modulo buffers */
+	struct log_slot *slot;         /* by group number, modulo twice the buffers */
 	uint64_t first;                /* groups below are durable */
 	uint64_t submitted, next;      /* groups below are submitted, prepared */
 	struct atr_group_buf *waiting; /* sealed, not prepared: no room in the segment */
@@ -88,7 +107,15 @@ struct atr_log {
 	bool sync_busy;
 	uint64_t sync_upto, sync_tsc;
 	struct log_spare spare;
-	uint8_t *header; /* ATR_LOG_BLOCK, aligned */
+	struct log_snapshot snapshot;
+	struct atr_group_buf *own; /* for a group that holds a snapshot's record only */
+	bool own_busy;
+	/* Of the newest prepared group; a group of its own repeats them. */
+	bool positions_known;
+	uint64_t feed_next[ATR_LOG_FEEDS_MAX], feed_set, generation;
+	uint8_t plan_digest[ATR_HASH_SIZE];
+	struct atr_checkpoint signed_last; /* or anchored: no other may contradict it */
+	uint8_t *header;                   /* ATR_LOG_BLOCK, aligned */
 	uint8_t *
 		zeros; /* LOG_ZERO_STEP, aligned; never written to but by tail.c, which clears it */
 	uint8_t *scratch;                 /* of decision digests, ATR_GROUP_BYTES_MAX */
@@ -121,7 +148,7 @@ static inline uint32_t log_align(uint32_t length, uint32_t to)
 
 static inline struct log_slot *log_slot(struct atr_log *log, uint64_t group)
 {
-	return &log->slot[group & (log->params.buffers - 1)];
+	return &log->slot[group & (2 * log->params.buffers - 1)];
 }
 
 static inline void log_count(uint64_t *counter, uint64_t value)
@@ -131,7 +158,18 @@ static inline void log_count(uint64_t *counter, uint64_t value)
 
 /* group.c */
 uint32_t log_group_length(const struct atr_group_buf *group); /* sealed, without padding */
-void log_group_prepare(struct atr_log *log, struct atr_group_buf *group, struct log_slot *slot);
+/* snapshot: whether the record that waits becomes part of it. */
+void log_group_prepare(struct atr_log *log, struct atr_group_buf *group, struct log_slot *slot,
+		       bool snapshot);
+void log_hash_one(struct atr_log *log, const uint8_t *data, uint32_t length,
+		  uint8_t out[ATR_HASH_SIZE]);
+
+/* snapshot.c */
+bool log_snapshot_waits(struct atr_log *log);
+void log_snapshot_append(struct atr_log *log, struct atr_group_buf *group);
+/* The log's own group for a record that has waited long enough; NULL if there is no need. */
+struct atr_group_buf *log_snapshot_group(struct atr_log *log);
+void log_snapshot_durable(struct atr_log *log);
 
 /* segment.c. All return how much was done. */
 unsigned int log_segment_step(struct atr_log *log);
@@ -148,7 +186,10 @@ unsigned int log_reap(struct atr_log *log, bool wait);
 
 /* log_info.c */
 void log_set_state(struct atr_log *log, enum atr_log_state state, const char *sentence);
-void log_sign(struct atr_log *log, const struct atr_frontier *frontier);
 uint64_t log_now_ns(int clock);
+
+/* sign.c. log_sign: false if the log broke because of it. */
+bool log_sign(struct atr_log *log, const struct atr_frontier *frontier);
+int log_sign_open(struct atr_log *log, const struct atr_log_end *end, char *error, size_t size);
 
 #endif

@@ -63,15 +63,17 @@ static int allocate(struct atr_log *log)
 	unsigned int buffers = log->params.buffers;
 	int socket = log->params.socket;
 
-	log->memory_bytes = (size_t)buffers * ATR_GROUP_BYTES_MAX + ATR_LOG_BLOCK + LOG_ZERO_STEP;
+	/* One more is the log's own. */
+	log->memory_bytes =
+		(size_t)(buffers + 1) * ATR_GROUP_BYTES_MAX + ATR_LOG_BLOCK + LOG_ZERO_STEP;
 	log->memory = atr_memory_alloc(log->memory_bytes, socket);
-	log->groups = atr_memory_alloc(buffers * sizeof(*log->groups), socket);
-	log->records =
-		atr_memory_alloc((size_t)buffers * LOG_RECORD_ROOM * sizeof(*log->records), socket);
+	log->groups = atr_memory_alloc((buffers + 1) * sizeof(*log->groups), socket);
+	log->records = atr_memory_alloc(
+		(size_t)(buffers + 1) * LOG_RECORD_ROOM * sizeof(*log->records), socket);
 	log->event_feeds = atr_memory_alloc(
 		(size_t)buffers * ATR_LOG_EVENTS_MAX * sizeof(*log->event_feeds), socket);
 	log->free = atr_memory_alloc(buffers * sizeof(void *), socket);
-	log->slot = atr_memory_alloc(buffers * sizeof(*log->slot), socket);
+	log->slot = atr_memory_alloc(2 * buffers * sizeof(*log->slot), socket);
 	log->scratch = atr_memory_alloc(ATR_GROUP_BYTES_MAX, socket);
 	log->leaves = atr_memory_alloc((size_t)LOG_RECORD_ROOM * ATR_HASH_SIZE, socket);
 	log->sealed = make_ring("log_sealed", buffers, socket);
@@ -79,14 +81,17 @@ static int allocate(struct atr_log *log)
 	if (!log->memory || !log->groups || !log->records || !log->event_feeds || !log->free ||
 	    !log->slot || !log->scratch || !log->leaves || !log->sealed || !log->durable)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < buffers; i++) {
+	for (unsigned int i = 0; i <= buffers; i++) {
 		log->groups[i].data = log->memory + (size_t)i * ATR_GROUP_BYTES_MAX;
 		log->groups[i].record = log->records + (size_t)i * LOG_RECORD_ROOM;
+		if (i == buffers)
+			break;
 		log->groups[i].event_feeds = log->event_feeds + (size_t)i * ATR_LOG_EVENTS_MAX;
 		log->free[i] = &log->groups[i];
 	}
+	log->own = &log->groups[buffers];
 	log->free_count = buffers;
-	log->header = log->memory + (size_t)buffers * ATR_GROUP_BYTES_MAX;
+	log->header = log->memory + (size_t)(buffers + 1) * ATR_GROUP_BYTES_MAX;
 	log->zeros = log->header + ATR_LOG_BLOCK;
 	return 0;
 }
@@ -120,10 +125,11 @@ struct atr_log *atr_log_open(const struct atr_log_params *params, const struct a
 	log->params = *params;
 	log->sentence = "";
 	pthread_mutex_init(&log->checkpoint_lock, NULL);
+	pthread_mutex_init(&log->snapshot.lock, NULL);
 	log->frontier = end->frontier;
 	log->first = log->submitted = log->next = end->group;
 	log->segment = end->segment;
-	if (check(log, error, size) < 0)
+	if (check(log, error, size) < 0 || log_sign_open(log, end, error, size) < 0)
 		goto fail;
 	if (allocate(log) < 0) {
 		snprintf(error, size, "log of shard %u: out of memory; ask for fewer buffers",
@@ -173,6 +179,7 @@ void atr_log_close(struct atr_log *log)
 	settle(log);
 	if (!log->params.hash)
 		atr_hash_free(log->hash);
+	pthread_mutex_destroy(&log->snapshot.lock);
 	pthread_mutex_destroy(&log->checkpoint_lock);
 	atr_memory_free(log->durable);
 	atr_memory_free(log->sealed);

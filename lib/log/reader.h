@@ -13,8 +13,9 @@
 #include "log.h"
 
 /* What a pass over a log calls for each record that is in a complete group, commits included, in
- * order. body and decisions are valid during the call. A negative return value ends the pass and is
- * returned by it. */
+ * order. body and decisions are valid during the call; body is NULL for a frame or envelope whose
+ * segment has given up its entries (pruned). A negative return value ends the pass and is returned
+ * by it. */
 struct atr_log_visitor {
 	void *context;
 	int (*record)(void *context, const struct atr_group_hdr *group,
@@ -36,6 +37,8 @@ struct atr_log_scan {
 	uint64_t segments;
 	bool torn; /* the last group is incomplete: */
 	uint64_t torn_segment, torn_offset, torn_bytes;
+	uint64_t pruned_segments,
+		pruned_leaves; /* that have no entries any more, from the first on */
 };
 
 /* Reads a whole log, checks every CRC, number, position, padding, decision digest and the tree, and
@@ -50,6 +53,26 @@ struct atr_log_scan {
  * what to do. Other errors: -EIO, -ENOMEM. */
 int atr_log_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
 		 struct atr_log_scan *scan, char *error, size_t size);
+
+/* What a pass may be held to. */
+struct atr_log_scan_options {
+	/* The log must reach this checkpoint's size with its root; anchor_name, its file, is named
+	 * in the sentence if not. NULL: no demand. */
+	const struct atr_checkpoint *anchored;
+	const char *anchor_name;
+	/* Where to begin, the end of an earlier pass over the same log (a snapshot keeps it); what
+	 * lies before is not read, but the tree goes on from its frontier and must fit the segment
+	 * headers behind. In a segment that gave up its entries only its beginning (offset
+	 * ATR_LOG_BLOCK) is such a place. NULL: at the first byte. */
+	const struct atr_log_end *from;
+	struct atr_hash *hash; /* to hash with; NULL: one is made, which takes milliseconds */
+};
+
+/* atr_log_scan with options; both pointers are used during the call only. -EBADMSG also where the
+ * log does not keep the anchored promise: it is then neither cut nor written to. */
+int atr_log_scan_with(struct atr_storage *storage, const struct atr_log_scan_options *options,
+		      const struct atr_log_visitor *visitor, struct atr_log_scan *scan, char *error,
+		      size_t size);
 
 /* --- Reading on, while the log grows --- */
 

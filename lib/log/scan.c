@@ -72,9 +72,21 @@ int reader_open(struct reader *reader, uint64_t segment)
 	reader_close(reader);
 	reader->segment = segment;
 	reader->file_bytes = 0;
+	reader->pruned = false;
 	snprintf(reader->name, sizeof(reader->name), ATR_SEGMENT_NAME, segment);
 	err = reader->storage->ops->open(reader->storage, reader->name, false, &reader->file_bytes,
 					 &reader->file);
+	if (err == -ENOENT) {
+		char name[sizeof(reader->name)];
+
+		/* The one that goes is removed after the other one is there, so also under us. */
+		snprintf(name, sizeof(name), ATR_PRUNED_NAME, segment);
+		err = reader->storage->ops->open(reader->storage, name, false, &reader->file_bytes,
+						 &reader->file);
+		reader->pruned = err >= 0;
+		if (reader->pruned)
+			memcpy(reader->name, name, sizeof(name));
+	}
 	if (err < 0) {
 		reader->file = NULL;
 		return reader_trouble(reader, 0, err);
@@ -82,36 +94,58 @@ int reader_open(struct reader *reader, uint64_t segment)
 	return 0;
 }
 
-/* Counts the segments; their numbers have no gap. */
+/* Reads a name of the form; false if it is none. */
+static bool parse_name(const char *name, const char *lead, const char *form, uint64_t *number)
+{
+	char again[ATR_SEGMENT_NAME_LENGTH + 1];
+
+	if (strncmp(name, lead, strlen(lead)) != 0)
+		return false;
+	*number = strtoull(name + strlen(lead), NULL, 16);
+	snprintf(again, sizeof(again), form, *number);
+	return strcmp(name, again) == 0;
+}
+
+static int missing(struct reader *reader, uint64_t number)
+{
+	snprintf(reader->name, sizeof(reader->name), ATR_SEGMENT_NAME, number);
+	return reader_damage(reader, 0, "the segment is missing, though later ones are there");
+}
+
+/* Counts the segments; their numbers have no gap. Pruned ones are the first; names come in
+ * alphabetical order, so that they are seen before any whole one. */
 static int count_segments(struct reader *reader)
 {
-	char name[NAME_MAX_LENGTH], expected[ATR_SEGMENT_NAME_LENGTH + 1];
+	char name[NAME_MAX_LENGTH];
 	struct atr_storage *storage = reader->storage;
+	bool whole = false;
 
 	for (unsigned int i = 0;; i++) {
 		int err = storage->ops->list(storage, i, name, sizeof(name));
 		uint64_t number;
 
 		if (err == -ENOENT)
-			return 0;
+			break;
 		if (err == -ENAMETOOLONG)
 			continue;
 		if (err < 0)
 			return reader_trouble(reader, 0, err);
-		if (strncmp(name, "segment-", strlen("segment-")) != 0)
+		if (!whole && parse_name(name, "pruned-", ATR_PRUNED_NAME, &number)) {
+			if (number != reader->first_whole)
+				return missing(reader, reader->first_whole);
+			reader->first_whole++;
 			continue;
-		number = strtoull(name + strlen("segment-"), NULL, 16);
-		snprintf(expected, sizeof(expected), ATR_SEGMENT_NAME, number);
-		if (strcmp(name, expected) != 0)
-			continue;
-		if (number != reader->count) {
-			snprintf(reader->name, sizeof(reader->name), ATR_SEGMENT_NAME,
-				 reader->count);
-			return reader_damage(reader, 0,
-					     "the segment is missing, though later ones are there");
 		}
-		reader->count++;
+		if (!parse_name(name, "segment-", ATR_SEGMENT_NAME, &number))
+			continue;
+		if (whole ? number != reader->count : number > reader->first_whole)
+			return missing(reader, whole ? reader->count : reader->first_whole);
+		whole = true;
+		reader->count = number + 1;
 	}
+	return reader->count < reader->first_whole || (reader->first_whole && !whole)
+		       ? missing(reader, whole ? reader->count : reader->first_whole)
+		       : 0;
 }
 
 static bool header_crc_ok(const uint8_t *block)
@@ -125,7 +159,7 @@ static bool header_crc_ok(const uint8_t *block)
 	return atr_log_crc_end(atr_log_crc_add(ATR_LOG_CRC_BEGIN, copy, sizeof(copy))) == hdr.crc;
 }
 
-const char *reader_header_wrong(const struct reader *reader, const uint8_t *block)
+const char *reader_header_wrong(const struct reader *reader, const uint8_t *block, uint64_t bytes)
 {
 	const struct atr_log_scan *scan = reader->scan;
 	struct atr_segment_hdr hdr;
@@ -139,7 +173,7 @@ const char *reader_header_wrong(const struct reader *reader, const uint8_t *bloc
 		return "the segment's header block is not zero behind the header";
 	if (hdr.segment != reader->segment)
 		return "the file holds another segment than its name says";
-	if (hdr.bytes != reader->file_bytes || hdr.bytes % ATR_LOG_BLOCK)
+	if (hdr.bytes != bytes || hdr.bytes % ATR_LOG_BLOCK)
 		return "the file has not the size that its header says";
 	if (hdr.shard >= hdr.shards)
 		return "the header names a shard that cannot be";
@@ -198,13 +232,13 @@ static int segment_used(struct reader *reader, const char **wrong, bool *zero)
 	if (!block)
 		return err;
 	*zero = all_zero(block, ATR_LOG_BLOCK);
-	*wrong = reader_header_wrong(reader, block);
+	*wrong = reader_header_wrong(reader, block, reader->file_bytes);
 	if (!*wrong || (!*zero && header_crc_ok(block)))
 		return 1;
 	return tail_find(reader, &offset, &group);
 }
 
-static void report(struct reader *reader, bool last)
+void reader_report(struct reader *reader, bool last)
 {
 	const struct atr_log_visitor *visitor = reader->visitor;
 	uint64_t at = reader->passed + reader->scan->end.offset;
@@ -239,7 +273,7 @@ static int read_groups(struct reader *reader, struct reader_stop *stop)
 		err = group_take(reader, bytes);
 		if (err)
 			return err;
-		report(reader, false);
+		reader_report(reader, false);
 	}
 	stop->offset = stop->where = end->offset;
 	return 0;
@@ -281,7 +315,8 @@ static int check_unused(struct reader *reader, const char *wrong, bool zero)
 static int check_joint(struct reader *reader, const struct reader_stop *stop)
 {
 	int err = 0;
-	const uint8_t *block = reader_bytes(reader, 0, ATR_LOG_BLOCK, &err);
+	const uint8_t *block =
+		reader_bytes(reader, reader->pruned ? ATR_LOG_BLOCK : 0, ATR_LOG_BLOCK, &err);
 	const char *jumps;
 	char why[2 * READER_WHAT];
 
@@ -295,6 +330,8 @@ static int check_joint(struct reader *reader, const struct reader_stop *stop)
 		reader->scan->end.offset = ATR_LOG_BLOCK;
 		return 0;
 	}
+	if (reader->options.from && reader->segment == reader->options.from->segment)
+		return reader_damage(reader, 0, jumps);
 	if (reader->segment == 0)
 		return reader_damage(reader, 0, jumps);
 	err = reader_open(reader, reader->segment - 1);
@@ -304,51 +341,142 @@ static int check_joint(struct reader *reader, const struct reader_stop *stop)
 	return reader_damage(reader, stop->where, why);
 }
 
+/* A segment that gave up its entries. */
+static int read_pruned(struct reader *reader, struct reader_stop *stop)
+{
+	struct atr_segment_hdr hdr;
+	const uint8_t *block;
+	int err = 0;
+	const char *wrong = pruned_wrong(reader, &err);
+
+	if (err)
+		return err;
+	if (wrong)
+		return reader_damage(reader, 0, wrong);
+	block = reader_bytes(reader, ATR_LOG_BLOCK, ATR_LOG_BLOCK, &err);
+	if (!block)
+		return err;
+	memcpy(&hdr, block, sizeof(hdr));
+	wrong = reader_header_wrong(reader, block, hdr.bytes);
+	if (wrong)
+		return reader_damage(reader, ATR_LOG_BLOCK, wrong);
+	err = check_joint(reader, stop);
+	if (err)
+		return err;
+	snprintf(stop->what, sizeof(stop->what), "the pruned segment ends");
+	stop->offset = stop->where = reader->file_bytes;
+	return pruned_read(reader);
+}
+
+/* The segment where the pass begins in the middle: its header, and that it goes on from there. */
+static int begin_within(struct reader *reader, const struct atr_log_end *from)
+{
+	struct atr_log_scan *scan = reader->scan;
+	int err = 0;
+	const uint8_t *block = reader_bytes(reader, 0, ATR_LOG_BLOCK, &err);
+	struct atr_segment_hdr hdr;
+
+	if (!block)
+		return err;
+	memcpy(&hdr, block, sizeof(hdr));
+	if (hdr.first_group > from->group || hdr.first_leaf > from->frontier.size ||
+	    from->offset < ATR_LOG_BLOCK || from->offset % ATR_LOG_BLOCK ||
+	    from->offset > reader->file_bytes)
+		return reader_damage(reader, 0, "the segment is not where the pass should begin");
+	reader_take_header(reader, block);
+	scan->segments++;
+	scan->end = *from;
+	return 0;
+}
+
+static int read_segment(struct reader *reader, struct reader_stop *stop, bool *used)
+{
+	const struct atr_log_end *from = reader->options.from;
+	const char *wrong;
+	bool zero;
+	int rc;
+
+	*used = true;
+	if (reader->pruned && from && !reader->known && from->offset != ATR_LOG_BLOCK)
+		return reader_damage(reader, 0, "the pass cannot begin within a pruned segment");
+	if (reader->pruned)
+		return read_pruned(reader, stop);
+	rc = segment_used(reader, &wrong, &zero);
+	if (rc < 0)
+		return rc;
+	if (rc && wrong)
+		return reader_damage(reader, 0, wrong);
+	if (!rc) {
+		*used = false;
+		return check_unused(reader, wrong, zero);
+	}
+	rc = from && !reader->known ? begin_within(reader, from) : check_joint(reader, stop);
+	return rc ? rc : read_groups(reader, stop);
+}
+
+/* What holds only of a log as a whole. */
+static int check_promises(struct reader *reader)
+{
+	const struct atr_log_scan_options *options = &reader->options;
+	const struct atr_log_scan *scan = reader->scan;
+
+	if (scan->pruned_leaves > reader->snapshot_leaves) {
+		snprintf(reader->name, sizeof(reader->name), ATR_PRUNED_NAME,
+			 scan->pruned_segments - 1);
+		return reader_damage(reader, 0,
+				     "the segment has no entries, though no snapshot covers it");
+	}
+	if (!options->anchored || reader->met || options->anchored->size == 0)
+		return 0;
+	if (options->from && options->from->frontier.size >= options->anchored->size)
+		return 0;
+	snprintf(reader->error, reader->error_size,
+		 "the log ends at leaf %" PRIu64 " (segment %" PRIu64 ", byte %" PRIu64
+		 "), but %s says that it had %" PRIu64
+		 ": it was rolled back or lost its end; nothing was changed: put the directory "
+		 "back as it was, or keep it as evidence and start with an empty log and anchor",
+		 scan->end.frontier.size, scan->end.segment, scan->end.offset, options->anchor_name,
+		 options->anchored->size);
+	return -EBADMSG;
+}
+
 static int read_segments(struct reader *reader)
 {
+	const struct atr_log_end *from = reader->options.from;
 	struct reader_stop stop = {0};
+	bool used = true;
 	int err = 0;
 
-	for (uint64_t s = 0; s < reader->count; s++) {
-		const char *wrong;
-		bool zero;
-		int used;
-
+	for (uint64_t s = from ? from->segment : 0; s < reader->count && used; s++) {
 		err = reader_open(reader, s);
 		if (err)
 			return err;
-		if (s == 0)
-			reader->total = reader->file_bytes * reader->count;
-		used = segment_used(reader, &wrong, &zero);
-		if (used < 0)
-			return used;
-		if (used && wrong)
-			return reader_damage(reader, 0, wrong);
-		if (!used) {
-			err = check_unused(reader, wrong, zero);
-			break;
-		}
-		err = check_joint(reader, &stop);
-		if (!err)
-			err = read_groups(reader, &stop);
+		if (reader->total == 0)
+			reader->total = reader->file_bytes * (reader->count - s);
+		err = read_segment(reader, &stop, &used);
 		if (err)
 			return err;
-		reader->passed += reader->file_bytes;
+		reader->passed += used ? reader->file_bytes : 0;
 	}
-	if (err || !reader->known)
-		return err;
+	if (!reader->known)
+		return from ? missing(reader, from->segment) : check_promises(reader);
 	err = reader_open(reader, reader->scan->end.segment);
+	if (!err && reader->pruned)
+		err = missing(reader, reader->segment + 1);
 	if (!err)
 		err = tail_judge(reader, stop.offset, stop.what, stop.where);
+	if (!err)
+		err = check_promises(reader);
 	if (!err) {
-		reader->passed = reader->scan->end.segment * reader->file_bytes;
-		report(reader, true);
+		reader->passed -= reader->file_bytes;
+		reader_report(reader, true);
 	}
 	return err;
 }
 
-int reader_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
-		struct atr_log_scan *scan, struct atr_hash *hash, char *error, size_t size)
+int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *options,
+		const struct atr_log_visitor *visitor, struct atr_log_scan *scan,
+		struct atr_hash *hash, char *error, size_t size)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
 	int err = -ENOMEM;
@@ -358,6 +486,12 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_visitor *visit
 	if (!reader)
 		return err;
 	reader->storage = storage;
+	if (options)
+		reader->options = *options;
+	/* A document may be open there, and snapshots before it are not seen. */
+	reader->plan.unknown = reader->options.from != NULL;
+	if (reader->options.from)
+		scan->end = *reader->options.from;
 	reader->visitor = visitor;
 	reader->scan = scan;
 	reader->error = error;
@@ -377,16 +511,26 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_visitor *visit
 	return err;
 }
 
-int atr_log_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
-		 struct atr_log_scan *scan, char *error, size_t size)
+int atr_log_scan_with(struct atr_storage *storage, const struct atr_log_scan_options *options,
+		      const struct atr_log_visitor *visitor, struct atr_log_scan *scan, char *error,
+		      size_t size)
 {
-	struct atr_hash *hash = atr_hash_create(-1, SIMD_BITS, error, size);
+	struct atr_hash *hash = options && options->hash
+					? options->hash
+					: atr_hash_create(-1, SIMD_BITS, error, size);
 	int err;
 
 	memset(scan, 0, sizeof(*scan));
 	if (!hash)
 		return -ENOMEM;
-	err = reader_scan(storage, visitor, scan, hash, error, size);
-	atr_hash_free(hash);
+	err = reader_scan(storage, options, visitor, scan, hash, error, size);
+	if (!options || hash != options->hash)
+		atr_hash_free(hash);
 	return err;
+}
+
+int atr_log_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
+		 struct atr_log_scan *scan, char *error, size_t size)
+{
+	return atr_log_scan_with(storage, NULL, visitor, scan, error, size);
 }

@@ -15,8 +15,7 @@ bool all_zero(const uint8_t *bytes, size_t length)
 	return length == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
 }
 
-/* CRC of bytes as if the four at crc_at were zero. */
-static uint32_t crc_without(const uint8_t *bytes, size_t length, size_t crc_at)
+uint32_t crc_without(const uint8_t *bytes, size_t length, size_t crc_at)
 {
 	static const uint8_t zeros[sizeof(uint32_t)];
 	uint32_t crc = atr_log_crc_add(ATR_LOG_CRC_BEGIN, bytes, crc_at);
@@ -26,13 +25,17 @@ static uint32_t crc_without(const uint8_t *bytes, size_t length, size_t crc_at)
 	return atr_log_crc_end(atr_log_crc_add(crc, bytes + crc_at, length - crc_at));
 }
 
-/* Room that a record takes at `at`, or 0 if it does not end within length. */
-static uint32_t record_room(const struct atr_record_hdr *record, uint32_t at, uint32_t length)
+uint32_t record_room(uint64_t behind, uint32_t left)
 {
-	uint64_t room = sizeof(*record) + (uint64_t)record->body_length + record->decision_length;
+	uint64_t room = sizeof(struct atr_record_hdr) + behind;
 
 	room = (room + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN;
-	return room <= length - at ? (uint32_t)room : 0;
+	return room <= left ? (uint32_t)room : 0;
+}
+
+static uint64_t record_bytes(const struct atr_record_hdr *record)
+{
+	return (uint64_t)record->body_length + record->decision_length;
 }
 
 static bool record_crc_ok(const struct atr_record_hdr *record)
@@ -43,21 +46,21 @@ static bool record_crc_ok(const struct atr_record_hdr *record)
 	       record->crc;
 }
 
-/* Offset of the first record that is not as written, in a group whose CRC is wrong; 0 if only the
- * group's header can be the culprit. */
-static uint32_t group_culprit(const uint8_t *bytes, uint32_t length, uint32_t records)
+uint32_t group_culprit(const uint8_t *bytes, uint32_t length)
 {
 	uint32_t at = sizeof(struct atr_group_hdr);
 
-	for (uint32_t i = 0; i < records && length - at >= sizeof(struct atr_record_hdr); i++) {
+	while (length - at >= sizeof(struct atr_record_hdr)) {
 		const struct atr_record_hdr *record = (const void *)(bytes + at);
-		uint32_t room = record_room(record, at, length);
+		uint32_t room = record_room(record_bytes(record), length - at);
 
 		if (!room || !record_crc_ok(record))
-			return at;
+			break;
+		if (record->kind == ATR_RECORD_COMMIT)
+			return 0;
 		at += room;
 	}
-	return 0;
+	return at;
 }
 
 bool group_belongs(const struct reader *reader, const struct atr_group_hdr *hdr, uint64_t offset)
@@ -88,7 +91,7 @@ enum group_kind group_probe(const struct reader *reader, const uint8_t *bytes, s
 		return GROUP_PARTIAL;
 	}
 	if (crc_without(bytes, hdr->length, offsetof(struct atr_group_hdr, crc)) != hdr->crc) {
-		*where += group_culprit(bytes, hdr->length, hdr->records);
+		*where += group_culprit(bytes, (uint32_t)left);
 		snprintf(what, READER_WHAT, "bytes of group %" PRIu64 " differ from its CRC",
 			 hdr->group);
 		return GROUP_PARTIAL;
@@ -143,44 +146,6 @@ static const char *check_envelope(struct reader *reader, uint32_t i, const uint8
 	return NULL;
 }
 
-static const char *check_plan(struct reader *reader, uint32_t i, const uint8_t *body)
-{
-	static const uint8_t magic[] = {0, 'A', 'T', 'P'};
-	const struct atr_record_hdr *record = reader->record[i];
-	const struct atr_plan_chunk *chunk = (const void *)body;
-
-	if (record->events || record->decision_length)
-		return "a plan has no events";
-	if (record->body_length <= sizeof(*chunk) ||
-	    memcmp(chunk->magic, magic, sizeof(magic)) != 0 || chunk->zero)
-		return "a plan's record holds no plan";
-	if (chunk->offset > chunk->total ||
-	    record->body_length - sizeof(*chunk) > chunk->total - chunk->offset)
-		return "a plan's chunk is not within its document";
-	reader->data[i] = body;
-	reader->length[i] = record->body_length;
-	return NULL;
-}
-
-static const char *check_snapshot(struct reader *reader, uint32_t i, const uint8_t *body,
-				  const struct atr_group_hdr *group)
-{
-	static const uint8_t magic[] = {0, 'A', 'T', 'S'};
-	const struct atr_record_hdr *record = reader->record[i];
-	const struct atr_snapshot_body *snapshot = (const void *)body;
-
-	if (record->events || record->decision_length)
-		return "a snapshot has no events";
-	if (record->body_length != sizeof(*snapshot) ||
-	    memcmp(snapshot->magic, magic, sizeof(magic)) != 0 || snapshot->zero)
-		return "a snapshot's record holds no snapshot";
-	if (snapshot->group > group->group || snapshot->leaves > group->first_leaf)
-		return "a snapshot is of groups that come later";
-	reader->data[i] = body;
-	reader->length[i] = record->body_length;
-	return NULL;
-}
-
 /* Takes headers and decisions of the records before it into account, which were collected. */
 static const char *check_commit(struct reader *reader, uint32_t i, const uint8_t *body,
 				const struct atr_group_hdr *group)
@@ -214,8 +179,33 @@ static const char *check_commit(struct reader *reader, uint32_t i, const uint8_t
 	return NULL;
 }
 
-static const char *check_record(struct reader *reader, const struct atr_group_hdr *group,
-				uint32_t i, uint32_t room)
+const char *check_record_header(const struct reader *reader, const struct atr_group_hdr *group,
+				uint32_t i)
+{
+	const struct atr_record_hdr *record = reader->record[i];
+
+	if (record->zero || record->zero2)
+		return "a record's zeros are not zero";
+	if (record->leaf != group->first_leaf + i)
+		return "a record is not the leaf that it should be";
+	if ((record->kind == ATR_RECORD_COMMIT) != (i == group->records - 1))
+		return "a group has not exactly one commit record, its last";
+	return NULL;
+}
+
+void collect_decisions(struct reader *reader, uint32_t i)
+{
+	const struct atr_record_hdr *record = reader->record[i];
+
+	memcpy(reader->digested + reader->digested_used, record, sizeof(*record));
+	reader->digested_used += sizeof(*record);
+	memcpy(reader->digested + reader->digested_used, reader->decisions[i],
+	       record->decision_length);
+	reader->digested_used += record->decision_length;
+}
+
+const char *check_record(struct reader *reader, const struct atr_group_hdr *group, uint32_t i,
+			 uint32_t room)
 {
 	const struct atr_record_hdr *record = reader->record[i];
 	const uint8_t *body = (const uint8_t *)(record + 1);
@@ -224,49 +214,54 @@ static const char *check_record(struct reader *reader, const struct atr_group_hd
 
 	if (!record_crc_ok(record))
 		return "a record differs from its CRC";
-	if (record->zero || record->zero2 || !all_zero((const uint8_t *)record + used, room - used))
+	if (!all_zero((const uint8_t *)record + used, room - used))
 		return "a record's zeros are not zero";
-	if (record->leaf != group->first_leaf + i)
-		return "a record is not the leaf that it should be";
-	if ((record->kind == ATR_RECORD_COMMIT) != (i == group->records - 1))
-		return "a group has not exactly one commit record, its last";
+	wrong = check_record_header(reader, group, i);
+	if (wrong)
+		return wrong;
+	reader->body[i] = body;
+	reader->decisions[i] = body + record->body_length;
 	switch (record->kind) {
 	case ATR_RECORD_FRAME: wrong = check_frame(reader, i, body); break;
 	case ATR_RECORD_ENVELOPE: wrong = check_envelope(reader, i, body); break;
 	case ATR_RECORD_COMMIT: return check_commit(reader, i, body, group);
-	case ATR_RECORD_PLAN: wrong = check_plan(reader, i, body); break;
-	case ATR_RECORD_SNAPSHOT: wrong = check_snapshot(reader, i, body, group); break;
+	case ATR_RECORD_PLAN: wrong = check_plan(reader, group, i, body); break;
+	case ATR_RECORD_SNAPSHOT: wrong = check_snapshot(reader, group, i, body); break;
 	default: return "a record is of an unknown kind";
 	}
-	memcpy(reader->digested + reader->digested_used, record, sizeof(*record));
-	reader->digested_used += sizeof(*record);
-	memcpy(reader->digested + reader->digested_used, body + record->body_length,
-	       record->decision_length);
-	reader->digested_used += record->decision_length;
+	collect_decisions(reader, i);
 	return wrong;
 }
 
-/* All records of the group, and the numbers in its header. */
-static int check_group(struct reader *reader, const struct atr_group_hdr *group)
+const char *group_header_wrong(const struct reader *reader, const struct atr_group_hdr *group)
 {
-	const uint8_t *bytes = (const uint8_t *)group;
 	const struct atr_log_end *end = &reader->scan->end;
-	uint32_t at = sizeof(*group);
 
 	if (group->group != end->group || group->first_leaf != end->frontier.size)
-		return reader_damage(reader, group->offset, "the group has another one's number");
+		return "the group has another one's number";
 	if (!all_zero(group->zero2, sizeof(group->zero2)) || group->unsynced > group->group)
-		return reader_damage(reader, group->offset, "the group's header is not valid");
+		return "the group's header is not valid";
 	if (group->records == 0 || group->records > READER_RECORDS)
-		return reader_damage(reader, group->offset, "the group's count of records is not");
+		return "the group's count of records is not";
+	return NULL;
+}
+
+int group_check(struct reader *reader, const struct atr_group_hdr *group)
+{
+	const uint8_t *bytes = (const uint8_t *)group;
+	uint32_t at = sizeof(*group);
+	const char *wrong = group_header_wrong(reader, group);
+
+	if (wrong)
+		return reader_damage(reader, group->offset, wrong);
 	reader->prefixed_used = reader->digested_used = 0;
 	for (uint32_t i = 0; i < group->records; i++) {
 		const struct atr_record_hdr *record = (const void *)(bytes + at);
-		const char *wrong = "a record does not end within its group";
 		uint32_t room = 0;
 
+		wrong = "a record does not end within its group";
 		if (group->length - at >= sizeof(*record))
-			room = record_room(record, at, group->length);
+			room = record_room(record_bytes(record), group->length - at);
 		reader->record[i] = record;
 		if (room)
 			wrong = check_record(reader, group, i, room);
@@ -279,7 +274,7 @@ static int check_group(struct reader *reader, const struct atr_group_hdr *group)
 	return 0;
 }
 
-static void hash_leaves(struct reader *reader, uint32_t records)
+void group_hash(struct reader *reader, uint32_t records)
 {
 	for (uint32_t done = 0; done < records;) {
 		uint32_t n = records - done;
@@ -290,6 +285,9 @@ static void hash_leaves(struct reader *reader, uint32_t records)
 			       reader->leaf + done, n);
 		done += n;
 	}
+	for (uint32_t i = 0; i < records; i++)
+		if (!reader->body[i])
+			memcpy(reader->leaf[i], reader->record[i] + 1, ATR_HASH_SIZE);
 }
 
 static int visit_records(struct reader *reader, const struct atr_group_hdr *group)
@@ -297,11 +295,9 @@ static int visit_records(struct reader *reader, const struct atr_group_hdr *grou
 	const struct atr_log_visitor *visitor = reader->visitor;
 
 	for (uint32_t i = 0; i < group->records; i++) {
-		const struct atr_record_hdr *record = reader->record[i];
-		const uint8_t *body = (const uint8_t *)(record + 1);
-		int err = visitor->record(visitor->context, group, record, body,
-					  body + record->body_length,
-					  reader->mode < ATR_FOLLOW_CRC ? reader->leaf[i] : NULL);
+		const uint8_t *leaf = reader->mode < ATR_FOLLOW_CRC ? reader->leaf[i] : NULL;
+		int err = visitor->record(visitor->context, group, reader->record[i],
+					  reader->body[i], reader->decisions[i], leaf);
 
 		if (err < 0)
 			return err;
@@ -309,18 +305,37 @@ static int visit_records(struct reader *reader, const struct atr_group_hdr *grou
 	return 0;
 }
 
-int group_take(struct reader *reader, const uint8_t *bytes)
+/* Does the tree, at this group's end, have the root that the anchor says? */
+static int check_anchor(struct reader *reader, const struct atr_group_hdr *group)
 {
-	const struct atr_group_hdr *group = (const void *)bytes;
+	const struct atr_log_scan_options *options = &reader->options;
+	const struct atr_frontier *frontier = &reader->scan->end.frontier;
+	uint8_t root[ATR_HASH_SIZE];
+	char what[2 * READER_WHAT];
+
+	if (!options->anchored || reader->met || frontier->size < options->anchored->size)
+		return 0;
+	atr_frontier_root(frontier, root);
+	reader->met = frontier->size == options->anchored->size &&
+		      memcmp(root, options->anchored->root, sizeof(root)) == 0;
+	if (reader->met)
+		return 0;
+	snprintf(what, sizeof(what),
+		 "with group %" PRIu64 " the log contradicts the checkpoint of size %" PRIu64
+		 " in %.160s: it was rewritten",
+		 group->group, options->anchored->size, options->anchor_name);
+	return reader_damage(reader, group->offset, what);
+}
+
+int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint32_t bytes)
+{
 	const struct atr_log_visitor *visitor = reader->visitor;
 	struct atr_log_scan *scan = reader->scan;
 	uint8_t root[ATR_HASH_SIZE];
-	int err = check_group(reader, group);
+	int err = 0;
 
-	if (err)
-		return err;
 	if (reader->mode < ATR_FOLLOW_CRC)
-		hash_leaves(reader, group->records);
+		group_hash(reader, group->records);
 	if (visitor && visitor->record)
 		err = visit_records(reader, group);
 	if (err)
@@ -332,15 +347,24 @@ int group_take(struct reader *reader, const uint8_t *bytes)
 		scan->end.frontier.size += group->records;
 	scan->groups++;
 	scan->records += group->records;
-	scan->bytes += round_block(group->length);
+	scan->bytes += bytes;
 	scan->end.group++;
 	scan->end.offset = group->offset + round_block(group->length);
 	reader->epoch = group->epoch;
-	if (!visitor || !visitor->group)
-		return 0;
+	err = reader->mode == ATR_FOLLOW_TREE ? check_anchor(reader, group) : 0;
+	if (err || !visitor || !visitor->group)
+		return err;
 	if (reader->mode == ATR_FOLLOW_TREE)
 		atr_frontier_root(&scan->end.frontier, root);
 	err = visitor->group(visitor->context, group, scan->end.frontier.size,
 			     reader->mode == ATR_FOLLOW_TREE ? root : NULL);
 	return err < 0 ? err : 0;
+}
+
+int group_take(struct reader *reader, const uint8_t *bytes)
+{
+	const struct atr_group_hdr *group = (const void *)bytes;
+	int err = group_check(reader, group);
+
+	return err ? err : group_finish(reader, group, round_block(group->length));
 }

@@ -60,7 +60,8 @@ static bool lacks_sector(const uint8_t *bytes, size_t length)
 }
 
 /* Can what lies at offset, where no complete group is, come from a write that was cut short? A
- * sector is either as written, or still zeros. */
+ * sector is either as written, or still zeros; where all records are as written, none is missing,
+ * whatever the header says. */
 static int check_torn(struct reader *reader, uint64_t offset, const char *what, uint64_t where)
 {
 	uint64_t left = reader->file_bytes - offset;
@@ -78,7 +79,7 @@ static int check_torn(struct reader *reader, uint64_t offset, const char *what, 
 	if (!group_belongs(reader, &group, offset) || group.length < sizeof(group) ||
 	    round_block(group.length) > left || group.group != reader->scan->end.group ||
 	    group.first_leaf != reader->scan->end.frontier.size ||
-	    !lacks_sector(bytes, group.length))
+	    !lacks_sector(bytes, group.length) || group_culprit(bytes, (uint32_t)left) == 0)
 		return reader_damage(reader, where, what);
 	return 0;
 }

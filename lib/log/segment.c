@@ -51,11 +51,16 @@ static unsigned int create(struct atr_log *log)
 {
 	struct atr_storage *storage = log->params.storage;
 	uint64_t size = log->params.segment_bytes;
-	char name[LOG_NAME_MAX];
+	char name[LOG_NAME_MAX], used[LOG_NAME_MAX];
 	int rc;
 
 	snprintf(name, sizeof(name), ATR_SPARE_NAME, size);
-	rc = storage->ops->open(storage, name, true, &size, &log->spare.file);
+	snprintf(used, sizeof(used), ATR_USED_NAME, size);
+	/* Blocks that retention gave back are as good as new ones: all is overwritten with zeros.
+	 */
+	rc = storage->ops->rename(storage, used, name);
+	if (rc == 0 || rc == -ENOENT || rc == -EEXIST)
+		rc = storage->ops->open(storage, name, true, &size, &log->spare.file);
 	if (no_room(rc)) {
 		retry_later(log);
 		return 0;

@@ -44,6 +44,8 @@ static unsigned int sync_done(struct atr_log *log, int result)
 		return 1;
 	log_count(&stats->sync_cycles, stats->sync_cycles + rte_rdtsc() - log->sync_tsc);
 	log_count(&stats->syncs, stats->syncs + 1);
+	if (!log_sign(log, &newest->after))
+		return 1;
 	log_count(&stats->leaves, newest->after.size);
 	for (; log->first < log->sync_upto; log->first++) {
 		struct log_slot *slot = log_slot(log, log->first);
@@ -54,10 +56,14 @@ static unsigned int sync_done(struct atr_log *log, int result)
 		log_count(&stats->groups, stats->groups + 1);
 		log_count(&stats->records, records);
 		log_count(&stats->bytes, bytes);
-		rte_ring_sp_enqueue(log->durable, slot->group);
+		if (slot->snapshot)
+			log_snapshot_durable(log);
+		if (slot->group == log->own)
+			log->own_busy = false;
+		else
+			rte_ring_sp_enqueue(log->durable, slot->group);
 		slot->group = NULL;
 	}
-	log_sign(log, &newest->after);
 	return 1;
 }
 
@@ -72,7 +78,7 @@ static unsigned int completed(struct atr_log *log, const struct atr_completion *
 		return log_segment_write_done(log, done->result);
 	if (done->cookie == &log->spare.phase)
 		return log_segment_sync_done(log, done->result);
-	if (cookie >= slots && cookie < slots + log->params.buffers * sizeof(*log->slot))
+	if (cookie >= slots && cookie < slots + 2 * log->params.buffers * sizeof(*log->slot))
 		return write_done(log, done->cookie, done->result);
 	log_break(log, "an unknown operation", -EINVAL);
 	return 0;
@@ -96,20 +102,25 @@ unsigned int log_reap(struct atr_log *log, bool wait)
 static bool prepare_one(struct atr_log *log)
 {
 	uint32_t length;
+	bool snapshot;
 
 	if (!log->waiting) {
-		void *group;
+		void *group = NULL;
 
 		if (rte_ring_sc_dequeue(log->sealed, &group) != 0)
+			group = log_snapshot_group(log);
+		if (!group)
 			return false;
 		log->waiting = group;
 	}
-	length = log_align(log_group_length(log->waiting), ATR_LOG_BLOCK);
+	snapshot = log_snapshot_waits(log);
+	length = log_group_length(log->waiting) + (snapshot ? LOG_SNAPSHOT_BYTES : 0);
+	length = log_align(length, ATR_LOG_BLOCK);
 	if (length > log->segment_bytes - log->offset) {
 		log->spare.wanted = true;
 		return false;
 	}
-	log_group_prepare(log, log->waiting, log_slot(log, log->next));
+	log_group_prepare(log, log->waiting, log_slot(log, log->next), snapshot);
 	log->waiting = NULL;
 	log->offset += length;
 	log->next++;

@@ -129,6 +129,9 @@ static int take_record(struct atr_replay *replay, const struct atr_group_hdr *gr
 		return replay_refuse(replay, group, record, "leaf %" PRIu64 " is next",
 				     replay->leaves);
 	replay->leaves++;
+	if (!body)
+		return replay_refuse(replay, group, record,
+				     "the entry was given up by retention; begin at a snapshot");
 	switch (record->kind) {
 	case ATR_RECORD_PLAN: return replay_plan(replay, group, record, body);
 	case ATR_RECORD_FRAME: return replay_frame(replay, group, record, body, decisions, leaf);

@@ -201,6 +201,19 @@ int disk_rename(struct atr_storage *storage, const char *from, const char *to)
 	return fsync(disk->dir_fd) < 0 ? -errno : 0;
 }
 
+int disk_remove(struct atr_storage *storage, const char *name)
+{
+	struct disk *disk = disk_of(storage);
+
+	if (!name_ok(name))
+		return -EINVAL;
+	if (disk->engine == DISK_READ)
+		return -EROFS;
+	if (unlinkat(disk->dir_fd, name, 0) < 0)
+		return -errno;
+	return fsync(disk->dir_fd) < 0 ? -errno : 0;
+}
+
 uint64_t disk_free_bytes(struct atr_storage *storage)
 {
 	struct statvfs st;

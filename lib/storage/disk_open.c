@@ -41,7 +41,8 @@ static void disk_destroy(struct atr_storage *storage)
 
 #define DISK_COMMON                                                                             \
 	.open = disk_open_file, .close = disk_close_file, .read = disk_read, .list = disk_list, \
-	.rename = disk_rename, .free_bytes = disk_free_bytes, .destroy = disk_destroy
+	.rename = disk_rename, .remove = disk_remove, .free_bytes = disk_free_bytes,            \
+	.destroy = disk_destroy
 
 static const struct atr_storage_ops plain_ops = {DISK_COMMON, .write = plain_write,
 						 .sync = plain_sync, .reap = plain_reap};
@@ -51,13 +52,13 @@ static const struct atr_storage_ops uring_ops = {DISK_COMMON, .write = uring_wri
 static const struct atr_storage_ops read_ops = {DISK_COMMON, .write = read_only_write,
 						.sync = read_only_sync, .reap = plain_reap};
 
-/* Opens the directory, made and locked unless it is only read. Negative errno with a sentence. */
-static int open_directory(const char *directory, bool only_read, char *error, size_t size)
+/* Opens the directory, made and locked unless by a guest. Negative errno with a sentence. */
+static int open_directory(const char *directory, bool guest, char *error, size_t size)
 {
-	bool made = !only_read && mkdir(directory, DISK_MODE_DIR) == 0;
+	bool made = !guest && mkdir(directory, DISK_MODE_DIR) == 0;
 	int fd, parent, saved;
 
-	if (!only_read && !made && errno != EEXIST) {
+	if (!guest && !made && errno != EEXIST) {
 		saved = errno;
 		snprintf(error, size,
 			 "log directory %s: cannot be made (%s); make it, or give another one",
@@ -71,7 +72,7 @@ static int open_directory(const char *directory, bool only_read, char *error, si
 			 directory, strerror(saved));
 		return -saved;
 	}
-	if (!only_read && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (!guest && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		saved = errno;
 		snprintf(error, size,
 			 "log directory %s: in use by another process (%s); stop that one first",
@@ -117,7 +118,8 @@ struct atr_storage *atr_storage_open(const char *directory, const char *engine, 
 				     size_t size)
 {
 	bool only_read = engine && strcmp(engine, "read") == 0;
-	bool plain = engine && strcmp(engine, "pwritev2") == 0;
+	bool beside = engine && strcmp(engine, "beside") == 0;
+	bool plain = beside || (engine && strcmp(engine, "pwritev2") == 0);
 	bool uring = engine && strcmp(engine, "io_uring") == 0;
 	struct disk *disk;
 	int rc;
@@ -132,12 +134,12 @@ struct atr_storage *atr_storage_open(const char *directory, const char *engine, 
 		snprintf(error, size, "log directory %s: out of memory", directory);
 		return NULL;
 	}
-	disk->dir_fd = open_directory(directory, only_read, error, size);
+	disk->dir_fd = open_directory(directory, only_read || beside, error, size);
 	if (disk->dir_fd < 0) {
 		free(disk);
 		return NULL;
 	}
-	disk->direct = !only_read && probe_direct(disk->dir_fd);
+	disk->direct = !only_read && !beside && probe_direct(disk->dir_fd);
 	disk->engine = only_read ? DISK_READ : DISK_PLAIN;
 	disk->base.ops = only_read ? &read_ops : &plain_ops;
 	if (only_read || plain)

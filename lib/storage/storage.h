@@ -50,6 +50,8 @@ struct atr_storage_ops {
 	int (*list)(struct atr_storage *storage, unsigned int index, char *name, size_t size);
 	/* Durable when it returns; open files stay open. -EEXIST if `to` exists. */
 	int (*rename)(struct atr_storage *storage, const char *from, const char *to);
+	/* Removes a file that is not open; durable when it returns. */
+	int (*remove)(struct atr_storage *storage, const char *name);
 	uint64_t (*free_bytes)(struct atr_storage *storage);
 	/* Optional (may be NULL): memory from which most writes come, so that it need not be looked
 	 * up for each. Where the kernel does not grant it, writes are only slower. Must stay valid
@@ -65,7 +67,8 @@ struct atr_storage {
 
 /* A directory on a real disk; made if missing (mode 0750), locked. engine: "io_uring", "pwritev2",
  * or NULL for the best that works here; "read" is for tools: not made, not locked, and writes,
- * syncs, creations and renames are -EROFS. NULL with a sentence in error. */
+ * syncs, creations, renames and removals are -EROFS; "beside" is for another thread of the process
+ * that has locked the directory: not made, not locked, pwritev2. NULL with a sentence in error. */
 struct atr_storage *atr_storage_open(const char *directory, const char *engine, char *error,
 				     size_t size);
 

@@ -62,6 +62,7 @@ int disk_read(struct atr_storage *storage, struct atr_file *file, void *buffer, 
 	      uint64_t offset);
 int disk_list(struct atr_storage *storage, unsigned int index, char *name, size_t size);
 int disk_rename(struct atr_storage *storage, const char *from, const char *to);
+int disk_remove(struct atr_storage *storage, const char *name);
 uint64_t disk_free_bytes(struct atr_storage *storage);
 void disk_names_free(struct disk *disk);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The log's reader over one segment of any bytes: in bounds, and the same answer twice. */
+/* The log's reader over one segment of any bytes, whole or pruned: in bounds, and the same answer
+ * twice. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ struct one_file {
 	struct atr_storage storage;
 	uint8_t *bytes;
 	uint64_t size;
+	bool pruned; /* the first segment has given up its entries; the second has the same bytes */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,8 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int file_open(struct atr_storage *storage, const char *name, bool create, uint64_t *size,
 		     struct atr_file **file)
 {
-	(void)name;
 	(void)create;
+	if (((struct one_file *)storage)->pruned &&
+	    strcmp(name, "segment-0000000000000000.atr") == 0)
+		return -ENOENT;
 	*size = ((struct one_file *)storage)->size;
 	*file = (struct atr_file *)storage;
 	return 0;
@@ -49,10 +53,14 @@ static int file_read(struct atr_storage *storage, struct atr_file *file, void *b
 
 static int file_list(struct atr_storage *storage, unsigned int index, char *name, size_t size)
 {
-	(void)storage;
-	if (index)
+	bool pruned = ((struct one_file *)storage)->pruned;
+
+	if (index > (pruned ? 1 : 0))
 		return -ENOENT;
-	snprintf(name, size, ATR_SEGMENT_NAME, UINT64_C(0));
+	if (pruned && index == 0)
+		snprintf(name, size, ATR_PRUNED_NAME, UINT64_C(0));
+	else
+		snprintf(name, size, ATR_SEGMENT_NAME, (uint64_t)index);
 	return 0;
 }
 
@@ -86,6 +94,26 @@ static void mend(uint8_t *bytes, uint64_t size)
 	group->crc = crc_of((uint8_t *)group, group->length);
 }
 
+/* The same of a pruned one. */
+static void mend_pruned(uint8_t *bytes, uint64_t size)
+{
+	struct atr_pruned_hdr *hdr = (struct atr_pruned_hdr *)bytes;
+	struct atr_segment_hdr *segment = (struct atr_segment_hdr *)(bytes + ATR_LOG_BLOCK);
+	struct atr_pruned_group *group = (struct atr_pruned_group *)(bytes + 2 * ATR_LOG_BLOCK);
+
+	if (size <= 2 * ATR_LOG_BLOCK)
+		return;
+	hdr->crc = 0;
+	hdr->bytes = size;
+	hdr->crc = crc_of(bytes, ATR_LOG_BLOCK);
+	segment->crc = 0;
+	segment->crc = crc_of(bytes + ATR_LOG_BLOCK, ATR_LOG_BLOCK);
+	if (group->length > size - 2 * ATR_LOG_BLOCK || group->length < sizeof(*group))
+		return;
+	group->crc = 0;
+	group->crc = crc_of((uint8_t *)group, group->length);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct atr_storage_ops ops = {
@@ -108,13 +136,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!one.bytes)
 		abort();
 	memcpy(one.bytes, data + 1, size - 1);
-	if ((data[0] & 1) && one.size)
+	one.pruned = data[0] & 4;
+	if ((data[0] & 1) && one.pruned)
+		mend_pruned(one.bytes, one.size);
+	else if ((data[0] & 1) && one.size)
 		mend(one.bytes, one.size);
-	first = reader_scan(&one.storage, NULL, &a, hash, error, sizeof(error));
+	first = reader_scan(&one.storage, NULL, NULL, &a, hash, error, sizeof(error));
 	if (first && (first != -EBADMSG || !error[0]))
 		abort();
 	if ((data[0] & 2) &&
-	    reader_scan(&one.storage, NULL, &b, hash, error, sizeof(error)) != first)
+	    reader_scan(&one.storage, NULL, NULL, &b, hash, error, sizeof(error)) != first)
 		abort();
 	free(one.bytes);
 	return 0;

@@ -239,7 +239,12 @@ static void malformed(void **state)
  * log of the shard that it names; what cannot be answered is given back. */
 static void server_answers(void **state)
 {
-	static const struct atr_bridge_sizes sizes = {64, 64, 64, 64, 64, REQUESTS};
+	static const struct atr_bridge_sizes sizes = {.verify = 64,
+						      .envelopes = 64,
+						      .link = 64,
+						      .down = 64,
+						      .handover = 64,
+						      .gaps = REQUESTS};
 	struct atr_gap_server server = {
 		.plan = gap->plan, .ifaces = &iface, .feed_port = FEED_PORT, .datagram_max = 1472};
 	struct atr_bridge bridge;

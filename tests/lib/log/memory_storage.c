@@ -9,8 +9,8 @@
 struct memory_file *memory_find(struct memory_storage *memory, const char *name)
 {
 	for (unsigned int i = 0; i < memory->files; i++)
-		if (strcmp(memory->file[i].name, name) == 0)
-			return &memory->file[i];
+		if (strcmp(memory->file[i]->name, name) == 0)
+			return memory->file[i];
 	return NULL;
 }
 
@@ -19,7 +19,9 @@ static int memory_open(struct atr_storage *storage, const char *name, bool creat
 {
 	struct memory_file *found = memory_find((struct memory_storage *)storage, name);
 
-	if (create)
+	if (create && !found && ((struct memory_storage *)storage)->writable)
+		found = memory_add((struct memory_storage *)storage, name, *size);
+	else if (create)
 		return -EROFS;
 	if (!found)
 		return -ENOENT;
@@ -50,13 +52,89 @@ static int memory_read(struct atr_storage *storage, struct atr_file *file, void 
 	return 0;
 }
 
+static int memory_write(struct atr_storage *storage, struct atr_file *file, const void *buffer,
+			size_t length, uint64_t offset, void *cookie)
+{
+	struct memory_storage *memory = (struct memory_storage *)storage;
+	struct memory_file *to = (struct memory_file *)file;
+
+	if (offset > to->size || length > to->size - offset || offset % ATR_STORAGE_ALIGN ||
+	    length % ATR_STORAGE_ALIGN || (uintptr_t)buffer % ATR_STORAGE_ALIGN || memory->done)
+		abort();
+	memcpy(to->bytes + offset, buffer, length);
+	memory->done = cookie;
+	return 0;
+}
+
+static int memory_sync(struct atr_storage *storage, struct atr_file *file, void *cookie)
+{
+	(void)file;
+	((struct memory_storage *)storage)->done = cookie;
+	return 0;
+}
+
+static int memory_reap(struct atr_storage *storage, struct atr_completion *out, unsigned int max,
+		       bool wait)
+{
+	struct memory_storage *memory = (struct memory_storage *)storage;
+
+	(void)max;
+	(void)wait;
+	if (!memory->done)
+		return 0;
+	*out = (struct atr_completion){.cookie = memory->done};
+	memory->done = NULL;
+	return 1;
+}
+
+/* -EIO from the how-many-eth change of a name on that the test has asked for. */
+static bool names_fail(struct memory_storage *memory)
+{
+	return memory->names_left && --memory->names_left == 0 && ++memory->names_left;
+}
+
+static int memory_unlink(struct atr_storage *storage, const char *name)
+{
+	struct memory_storage *memory = (struct memory_storage *)storage;
+
+	if (!memory_find(memory, name))
+		return -ENOENT;
+	if (names_fail(memory))
+		return -EIO;
+	memory_remove(memory, name);
+	return 0;
+}
+
+static int memory_rename(struct atr_storage *storage, const char *from, const char *to)
+{
+	struct memory_storage *memory = (struct memory_storage *)storage;
+	struct memory_file *file = memory_find(memory, from), *other;
+	uint8_t *bytes;
+	uint64_t size;
+
+	if (!file)
+		return -ENOENT;
+	if (memory_find(memory, to))
+		return -EEXIST;
+	if (names_fail(memory))
+		return -EIO;
+	bytes = file->bytes;
+	size = file->size;
+	file->bytes = NULL;
+	memory_remove(memory, from);
+	other = memory_add(memory, to, size);
+	free(other->bytes);
+	other->bytes = bytes;
+	return 0;
+}
+
 static int memory_list(struct atr_storage *storage, unsigned int index, char *name, size_t size)
 {
 	const struct memory_storage *memory = (const struct memory_storage *)storage;
 
 	if (index >= memory->files)
 		return -ENOENT;
-	snprintf(name, size, "%s", memory->file[index].name);
+	snprintf(name, size, "%s", memory->file[index]->name);
 	return 0;
 }
 
@@ -67,6 +145,11 @@ void memory_init(struct memory_storage *memory)
 		.close = memory_close,
 		.read = memory_read,
 		.list = memory_list,
+		.write = memory_write,
+		.sync = memory_sync,
+		.reap = memory_reap,
+		.rename = memory_rename,
+		.remove = memory_unlink,
 	};
 
 	memset(memory, 0, sizeof(*memory));
@@ -75,39 +158,45 @@ void memory_init(struct memory_storage *memory)
 
 void memory_clear(struct memory_storage *memory)
 {
-	for (unsigned int i = 0; i < memory->files; i++)
-		free(memory->file[i].bytes);
-	memory->files = 0;
+	while (memory->files)
+		memory_remove(memory, memory->file[0]->name);
 	memory->fail_read = 0;
+	memory->writable = false;
+	memory->names_left = 0;
 }
 
 struct memory_file *memory_add(struct memory_storage *memory, const char *name, uint64_t size)
 {
+	struct memory_file *file = calloc(1, sizeof(*file));
 	unsigned int at = 0;
 
-	if (memory->files == MEMORY_FILES)
+	if (memory->files == MEMORY_FILES || !file)
 		abort();
-	while (at < memory->files && strcmp(memory->file[at].name, name) < 0)
+	while (at < memory->files && strcmp(memory->file[at]->name, name) < 0)
 		at++;
 	memmove(&memory->file[at + 1], &memory->file[at],
 		(memory->files - at) * sizeof(memory->file[0]));
 	memory->files++;
-	snprintf(memory->file[at].name, MEMORY_NAME, "%s", name);
-	memory->file[at].size = size;
-	memory->file[at].bytes = calloc(1, size ? size : 1);
-	if (!memory->file[at].bytes)
+	memory->file[at] = file;
+	snprintf(file->name, MEMORY_NAME, "%s", name);
+	file->size = size;
+	file->bytes = calloc(1, size ? size : 1);
+	if (!file->bytes)
 		abort();
-	return &memory->file[at];
+	return file;
 }
 
 void memory_remove(struct memory_storage *memory, const char *name)
 {
-	struct memory_file *file = memory_find(memory, name);
+	unsigned int at = 0;
 
-	if (!file)
+	while (at < memory->files && strcmp(memory->file[at]->name, name) != 0)
+		at++;
+	if (at == memory->files)
 		abort();
-	free(file->bytes);
+	free(memory->file[at]->bytes);
+	free(memory->file[at]);
 	memory->files--;
-	memmove(file, file + 1,
-		(size_t)(memory->file + memory->files - file) * sizeof(memory->file[0]));
+	memmove(&memory->file[at], &memory->file[at + 1],
+		(memory->files - at) * sizeof(memory->file[0]));
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A directory in memory that can only be read; tests change its bytes themselves. */
+/* A directory in memory; tests change its bytes themselves. What is written is there at once. */
 #ifndef ATR_TEST_MEMORY_STORAGE_H
 #define ATR_TEST_MEMORY_STORAGE_H
 
 #include "../../../lib/storage/storage.h"
 
-#define MEMORY_FILES 16
+#define MEMORY_FILES 64
 #define MEMORY_NAME  64
 
 struct memory_file {
@@ -17,9 +17,12 @@ struct memory_file {
 /* Files are kept in the order of their names. */
 struct memory_storage {
 	struct atr_storage storage;
-	struct memory_file file[MEMORY_FILES];
+	struct memory_file *file[MEMORY_FILES];
 	unsigned int files;
 	int fail_read; /* what reads return, if not 0 */
+	bool writable;
+	unsigned int names_left; /* renames and removals until they fail for good, 0: never */
+	void *done;              /* cookie of what has finished */
 };
 
 void memory_init(struct memory_storage *memory);

@@ -234,17 +234,25 @@ void naive_finish(struct naive_log *log, const struct naive_commit *say)
 	log->groups++;
 }
 
+/* The next chunk of a document of NAIVE_PLAN bytes, which takes as many records as it needs. */
 static void put_plan(struct naive_log *log)
 {
-	static const char text[] = "{\"plan\":1}";
-	uint8_t body[sizeof(struct atr_plan_chunk) + sizeof(text) - 1];
-	struct atr_plan_chunk chunk = {
-		.magic = {0, 'A', 'T', 'P'}, .generation = 1, .total = sizeof(text) - 1};
-	struct naive_record record = {.hdr = {.kind = ATR_RECORD_PLAN, .body_length = sizeof(body)},
-				      .body = body};
+	uint8_t document[NAIVE_PLAN], body[sizeof(struct atr_plan_chunk) + NAIVE_CHUNK];
+	struct atr_plan_chunk chunk = {.magic = {0, 'A', 'T', 'P'}, .total = sizeof(document)};
+	struct naive_record record = {.hdr = {.kind = ATR_RECORD_PLAN}, .body = body};
+	size_t length = sizeof(document) - log->plan_at;
 
+	length = length < NAIVE_CHUNK ? length : NAIVE_CHUNK;
+	if (log->plan_at == 0)
+		log->plan_generation++;
+	memset(document, 'a' + (int)log->plan_generation, sizeof(document));
+	chunk.generation = log->plan_generation;
+	chunk.offset = log->plan_at;
+	crypto_hash_sha256(chunk.digest, document, sizeof(document));
 	memcpy(body, &chunk, sizeof(chunk));
-	memcpy(body + sizeof(chunk), text, sizeof(text) - 1);
+	memcpy(body + sizeof(chunk), document + log->plan_at, length);
+	record.hdr.body_length = (uint32_t)(sizeof(chunk) + length);
+	log->plan_at = (log->plan_at + length) % sizeof(document);
 	naive_put(log, &record);
 }
 

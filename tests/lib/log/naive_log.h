@@ -8,6 +8,8 @@
 
 #define NAIVE_LEAVES 65536
 #define NAIVE_GROUPS 256
+#define NAIVE_PLAN   80 /* bytes of a plan document */
+#define NAIVE_CHUNK  40 /* of it in a record */
 
 struct naive_log {
 	struct memory_storage *disk;
@@ -16,6 +18,7 @@ struct naive_log {
 	uint32_t shard, shards;
 	uint64_t segment, offset; /* segments so far; where the next group goes in the last */
 	uint64_t groups, sequence, events;
+	uint64_t plan_at, plan_generation;
 	uint64_t leaves;
 	uint8_t (*leaf)[ATR_HASH_SIZE];
 	/* The group in the making. */

@@ -280,6 +280,21 @@ static int sim_rename(struct atr_storage *storage, const char *from, const char 
 	return alive(disk) ? 0 : -EIO;
 }
 
+static int sim_remove(struct atr_storage *storage, const char *name)
+{
+	struct simdisk *disk = sim(storage);
+	struct atr_file *file = simdisk_file(disk, name);
+
+	if (!alive(disk))
+		return -EIO;
+	if (!file)
+		return -ENOENT;
+	/* Others keep pointers to their files: only the name goes. */
+	disk->room += file->size;
+	snprintf(file->name, sizeof(file->name), "(removed %u)", (unsigned int)disk->boundary);
+	return alive(disk) ? 0 : -EIO;
+}
+
 static uint64_t sim_free_bytes(struct atr_storage *storage)
 {
 	return sim(storage)->room;
@@ -299,6 +314,7 @@ static const struct atr_storage_ops sim_ops = {
 	.reap = sim_reap,
 	.list = sim_list,
 	.rename = sim_rename,
+	.remove = sim_remove,
 	.free_bytes = sim_free_bytes,
 	.destroy = sim_destroy,
 };

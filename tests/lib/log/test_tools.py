@@ -19,6 +19,30 @@ def run(*args, ok=0):
     return p.stdout + p.stderr
 
 
+def trace(*args, ok=0):
+    """Runs atrctl trace."""
+    p = subprocess.run([ATRCTL, "trace", *args], capture_output=True, text=True, check=False)
+    assert p.returncode == ok, (args, p.returncode, p.stdout, p.stderr)
+    return p.stdout + p.stderr
+
+
+def check_trace(d, new, key):
+    """An event's story in both forms, and what is not there."""
+    story = json.loads(trace("3:77", "--log", d, "--json"))
+    assert story["admitted"] and story["shard"] == 0 and story["feeds"] is None, story
+    out = trace("3:77", "--log", d)
+    assert f"leaf {story['leaf']}," in out and "admitted" in out, out
+    assert f"byte {story['offset']}" in out and story["leaf_hash"] in out, out
+    os.link(new.replace("-1", "-0"), f"{d}/shard-0.checkpoint")
+    story = json.loads(trace("3:77", "--log", d, "--key", key, "--json"))
+    assert story["checkpoint"]["proven"], story
+    assert "not in the log" in trace("3:999999", "--log", d, ok=1)
+    assert "not in the log" in trace("8:77", "--log", d, ok=1)
+    trace("3-77", "--log", d, ok=2)
+    trace("3:77", "--log", f"{d}/nothing", ok=1)
+    trace("3:77", "--log", d, "--key", "00" * 32, ok=2)
+
+
 def node(a, b):
     return hashlib.sha256(b"\1" + a + b).digest()
 
@@ -101,6 +125,16 @@ def main():
         run("export", *signed, "--out", f"{d}/tiles", d)
         check_tiles(f"{d}/tiles", size, expected)
         assert open(f"{d}/tiles/checkpoint", "rb").read() == open(new, "rb").read()
+
+        check_trace(d, new, key)
+        # The checkpoint of shard 0 lies beside it now; another shard's in its place is refused.
+        assert "verified:" in run("verify", "--key", key, d)
+        os.link(new, f"{d}/shard-1.checkpoint")
+        assert "verified:" in run("verify", "--key", key, d)
+        os.remove(f"{d}/shard-0.checkpoint")
+        os.link(new, f"{d}/shard-0.checkpoint")
+        run("verify", "--key", key, d, ok=1)
+        os.remove(f"{d}/shard-0.checkpoint")
 
         segment = f"{d}/shard-1/segment-0000000000000000.atr"
         data = bytearray(open(segment, "rb").read())

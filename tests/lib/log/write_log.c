@@ -57,8 +57,9 @@ static void write_shard(const char *directory, uint32_t shard, const struct atr_
 	snprintf(path, sizeof(path), "%s/shard-%u", directory, shard);
 	mkdir(path, 0755);
 	for (unsigned int i = 0; i < disk.files; i++) {
-		snprintf(path, sizeof(path), "%s/shard-%u/%s", directory, shard, disk.file[i].name);
-		write_file(path, disk.file[i].bytes, disk.file[i].size);
+		snprintf(path, sizeof(path), "%s/shard-%u/%s", directory, shard,
+			 disk.file[i]->name);
+		write_file(path, disk.file[i]->bytes, disk.file[i]->size);
 	}
 	naive_free(&log);
 	memory_clear(&disk);

@@ -265,11 +265,10 @@ int replay_log_scan(struct replay_log *log, struct atr_replay **replay)
 {
 	struct atr_replay_params params = {.shard = 1, .shards = 2, .state_keys = log->state_keys};
 	struct atr_log_scan scan;
-	char error[512];
 
-	*replay = atr_replay_create(&params, error, sizeof(error));
+	*replay = atr_replay_create(&params, log->error, sizeof(log->error));
 	if (!*replay)
 		abort();
-	return atr_log_scan(&log->disk.storage, atr_replay_visitor(*replay), &scan, error,
-			    sizeof(error));
+	return atr_log_scan(&log->disk.storage, atr_replay_visitor(*replay), &scan, log->error,
+			    sizeof(log->error));
 }

@@ -16,6 +16,7 @@
 extern const char replay_plan_text[];
 
 struct replay_log {
+	char error[512]; /* of the newest pass */
 	struct memory_storage disk;
 	struct naive_log naive;
 	struct naive_commit commit; /* what the next group's commit says */
