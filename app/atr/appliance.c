@@ -18,12 +18,17 @@
 
 #define LEDGER_TIMEOUT_US 2000000
 
-static int plan_load(struct appliance *a, char *error, size_t size)
+/* Everything that outlives the process: state file, keys, logs; and with them the plan. */
+static int past(struct appliance *a, char *error, size_t size)
 {
-	if (!a->options.pipeline)
-		return 0;
-	a->plan = atr_plan_load_file(a->options.pipeline, error, size);
-	return a->plan ? 0 : -EINVAL;
+	int rc;
+
+	a->state = atr_state_open(a->options.state, error, size);
+	if (!a->state)
+		return -EIO;
+	rc = durable_open(&a->durable, &a->options, a->shard_count, atr_state_epoch(a->state),
+			  error, size);
+	return rc ? rc : durable_plan(&a->durable, &a->options, &a->plan, error, size);
 }
 
 /* Shards are dealt to the data lcores in turn. */
@@ -196,7 +201,7 @@ static int neighbours(struct appliance *a, char *error, size_t size)
 	return 0;
 }
 
-static int files(struct appliance *a, char *error, size_t size)
+static int quarantine(struct appliance *a, char *error, size_t size)
 {
 	static char directory[4096];
 	struct atr_quarantine_params params = {
@@ -207,9 +212,6 @@ static int files(struct appliance *a, char *error, size_t size)
 		.ring_size = MEMORY_QUARANTINE_RING,
 	};
 
-	a->state = atr_state_open(a->options.state, error, size);
-	if (!a->state)
-		return -EIO;
 	snprintf(directory, sizeof(directory), "%s/quarantine", a->options.state);
 	params.directory = a->options.quarantine ? a->options.quarantine : directory;
 	a->quarantine = atr_quarantine_start(&params, error, size);
@@ -250,11 +252,13 @@ static int shards(struct appliance *a, char *error, size_t size)
 		.simd_bits = rte_vect_get_max_simd_bitwidth(),
 	};
 
-	atr_tag_key_init(&config.tag_key);
+	durable_configure(&a->durable, &a->options, a->plan, &config);
 	for (unsigned int s = 0; s < a->shard_count; s++) {
 		struct data_lcore *lcore = &a->lcore[s % a->lcore_count];
 
 		config.id = s;
+		config.tag_key = a->tag_key;
+		durable_shard(&a->durable, s, &config);
 		config.socket = (int)rte_lcore_to_socket_id(lcore->lcore_id);
 		a->shard[s] = atr_shard_create(&config, error, size);
 		if (!a->shard[s])
@@ -279,6 +283,9 @@ static int control(struct appliance *a, char *error, size_t size)
 		.payloads = a->payload_pool,
 		.rcu = a->rcu,
 		.program_slot = &a->program,
+		.durability = a->options.durability,
+		.acker = a->durable.acker,
+		.simd_bits = rte_vect_get_max_simd_bitwidth(),
 		.socket = SOCKET_ID_ANY,
 	};
 
@@ -298,6 +305,7 @@ static int publish(struct appliance *a, const struct atr_plan *plan, uint64_t ge
 		.neighbours = a->neighbours,
 		.state = a->state,
 		.shards = a->shard_count,
+		.class_d = a->options.durability == ATR_DURABILITY_COMMIT,
 		.feed_src_port = (uint16_t)a->options.feed_port,
 		.socket = SOCKET_ID_ANY,
 	};
@@ -306,6 +314,7 @@ static int publish(struct appliance *a, const struct atr_plan *plan, uint64_t ge
 
 	if (!program)
 		return -EINVAL;
+	durable_windows(&a->durable, program, &a->tag_key);
 	rc = atr_control_publish(a->control, program, a->options.identities, error, size);
 	if (rc < 0)
 		atr_program_free(program);
@@ -328,10 +337,12 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 
 	start_clock(a);
 	atr_typecheck_select(rte_vect_get_max_simd_bitwidth());
-	if ((rc = plan_load(a, error, size)) < 0 || (rc = lcores(a, error, size)) < 0 ||
+	atr_tag_key_init(&a->tag_key);
+	if ((rc = lcores(a, error, size)) < 0 || (rc = past(a, error, size)) < 0 ||
 	    (rc = memory_pools(a, error, size)) < 0 || (rc = ports(a, error, size)) < 0 ||
-	    (rc = neighbours(a, error, size)) < 0 || (rc = files(a, error, size)) < 0 ||
+	    (rc = neighbours(a, error, size)) < 0 || (rc = quarantine(a, error, size)) < 0 ||
 	    (rc = rcu(a, error, size)) < 0 || (rc = memory_bridge(a, error, size)) < 0 ||
+	    (rc = durable_start(&a->durable, &a->options, a->plan, error, size)) < 0 ||
 	    (rc = shards(a, error, size)) < 0 || (rc = control(a, error, size)) < 0)
 		return rc;
 	/* Generation 0 refuses everything; a plan follows it as it would on a running appliance. */
@@ -340,6 +351,8 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 		a->plan->generation = 1;
 		rc = publish(a, a->plan, 1, error, size);
 	}
+	if (rc == 0)
+		rc = durable_identities(&a->durable, a->control->identity, error, size);
 	return rc;
 }
 
@@ -354,6 +367,7 @@ void appliance_destroy(struct appliance *a)
 		atr_shard_free(a->shard[s]);
 	atr_program_free(a->program);
 	atr_bridge_free(&a->bridge);
+	durable_close(&a->durable);
 	rte_free(a->rcu);
 	atr_neighbours_free(a->neighbours);
 	atr_state_close(a->state);

@@ -10,6 +10,7 @@
 #include "../../lib/control/control.h"
 #include "../../lib/port/port.h"
 #include "../../lib/stages/stages.h"
+#include "durable.h"
 #include "options.h"
 
 #define APPLIANCE_LCORES_MAX 64
@@ -44,6 +45,8 @@ struct appliance {
 	struct atr_clock clock;
 	struct atr_neighbours *neighbours;
 	struct atr_state *state;
+	struct durable durable;
+	struct atr_tag_key tag_key;
 	struct atr_quarantine *quarantine;
 	struct atr_control *control;
 	struct rte_rcu_qsbr *rcu;

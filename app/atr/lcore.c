@@ -54,6 +54,8 @@ static uint64_t in_flight(const struct appliance *a)
 
 	for (unsigned int s = 0; s < a->shard_count; s++) {
 		n += a->shard[s]->node->book.datagrams.held;
+		n += atr_commit_busy(&a->shard[s]->commit);
+		n += a->bridge.acks[s] ? rte_ring_count(a->bridge.acks[s]) : 0;
 		n += rte_ring_count(a->bridge.verify[s]) + rte_ring_count(a->bridge.envelopes[s]);
 		n += rte_ring_count(a->bridge.down[s]);
 		for (unsigned int to = 0; to < a->shard_count; to++)
@@ -104,5 +106,6 @@ int appliance_run(struct appliance *a, const volatile int *stop)
 	for (unsigned int i = 0; i < a->lcore_count; i++)
 		rte_eal_wait_lcore(a->lcore[i].lcore_id);
 	atr_control_finish(a->control);
+	durable_stop(&a->durable);
 	return rc;
 }

@@ -16,6 +16,7 @@
 #define TREES             1024
 #define NODES_PER_TREE    1024
 #define REFUSED_ROOTS     4096
+#define ACKS_RING         8192
 #define META_SIZE         RTE_ALIGN(sizeof(struct atr_meta), RTE_CACHE_LINE_SIZE)
 
 struct atr_auth_params memory_auth(const struct options *options)
@@ -107,6 +108,8 @@ int memory_bridge(struct appliance *a, char *error, size_t size)
 		.link = 256,
 		.down = rte_align32pow2(2 * answers),
 		.handover = 1024,
+		.acks = a->options.durability == ATR_DURABILITY_COMMIT ? ACKS_RING : 0,
+		.acks_size = sizeof(struct atr_ack_item),
 	};
 
 	return atr_bridge_create(&a->bridge, a->shard_count, &sizes, SOCKET_ID_ANY, error, size);

@@ -17,6 +17,13 @@
 #define VLAN_ID_MAX  4094
 #define DRAIN_MS_MAX 60000
 
+#define LOG_BUFFERS_MAX 64
+#define SEGMENT_MIN     (UINT64_C(4) << 20)
+#define COMMIT_BYTES_MAX                                                         \
+	1000000 /* a group of more has no room for the next frame and its commit \
+		 */
+#define COMMIT_US_MAX 1000000
+
 enum {
 	OPT_PIPELINE = 256,
 	OPT_CHECK,
@@ -24,6 +31,14 @@ enum {
 	OPT_NEIGH,
 	OPT_SHARDS,
 	OPT_STATE,
+	OPT_DURABILITY,
+	OPT_LOG,
+	OPT_LOG_ENGINE,
+	OPT_SEGMENT,
+	OPT_LOG_BUFFERS,
+	OPT_COMMIT_BYTES,
+	OPT_COMMIT_US,
+	OPT_ANCHOR,
 	OPT_QUARANTINE,
 	OPT_QUARANTINE_BYTES,
 	OPT_QUARANTINE_FILES,
@@ -46,6 +61,14 @@ static const struct option long_options[] = {
 	{"neigh", required_argument, NULL, OPT_NEIGH},
 	{"shards", required_argument, NULL, OPT_SHARDS},
 	{"state", required_argument, NULL, OPT_STATE},
+	{"durability", required_argument, NULL, OPT_DURABILITY},
+	{"log", required_argument, NULL, OPT_LOG},
+	{"log-engine", required_argument, NULL, OPT_LOG_ENGINE},
+	{"log-segment-bytes", required_argument, NULL, OPT_SEGMENT},
+	{"log-buffers", required_argument, NULL, OPT_LOG_BUFFERS},
+	{"commit-bytes", required_argument, NULL, OPT_COMMIT_BYTES},
+	{"commit-us", required_argument, NULL, OPT_COMMIT_US},
+	{"anchor", required_argument, NULL, OPT_ANCHOR},
 	{"quarantine", required_argument, NULL, OPT_QUARANTINE},
 	{"quarantine-bytes", required_argument, NULL, OPT_QUARANTINE_BYTES},
 	{"quarantine-files", required_argument, NULL, OPT_QUARANTINE_FILES},
@@ -75,7 +98,9 @@ static const char help[] =
 	"plan\n"
 	"  --pipeline FILE       the plan: sources, types, topics, rules, feeds "
 	"(docs/pipeline.md).\n"
-	"                        Without it everything is refused with no_plan.\n"
+	"                        It begins an empty log; afterwards the plan comes from the log,\n"
+	"                        and another FILE is refused. With neither everything is refused\n"
+	"                        with no_plan.\n"
 	"  --check               load the plan, say what it holds or what is wrong, and end\n"
 	"\n"
 	"ports\n"
@@ -95,16 +120,32 @@ static const char help[] =
 	"left\n"
 	"                        over is refused with shutdown (default 2000)\n"
 	"\n"
+	"log\n"
+	"  --durability CLASS    commit (default): written and synced before it is published or\n"
+	"                        acknowledged; async: logged, nobody waits; none: no log. Only\n"
+	"                        commit acknowledges; a feed's class is the weaker of this and of\n"
+	"                        the plan's\n"
+	"  --log DIR             the event log, one directory a shard (default STATE/log)\n"
+	"  --anchor DIR          on another file system: the newest checkpoint is kept there "
+	"before\n"
+	"                        what it covers is published or acknowledged; a start refuses a "
+	"log\n"
+	"                        that contradicts it\n"
+	"  --commit-us N         longest time a group waits for more while others are under way\n"
+	"                        (default 1000); with none under way it never waits\n"
+	"  --commit-bytes N      a group of so many bytes is written at once (default 1000000)\n"
+	"  --log-buffers N       groups a shard can have under way, a power of two (default 32)\n"
+	"  --log-segment-bytes N size of a log file (default 268435456)\n"
+	"  --log-engine NAME     io_uring or pwritev2 (default: the best that works)\n"
+	"\n"
 	"files\n"
-	"  --state DIR           epoch and sequence high-waters (default /var/lib/atr)\n"
+	"  --state DIR           keys, epoch and sequence high-waters (default /var/lib/atr)\n"
 	"  --quarantine DIR      pcapng and audit of what was refused (default STATE/quarantine)\n"
 	"  --quarantine-bytes N  largest file, in bytes (default 67108864)\n"
 	"  --quarantine-files N  files kept of each kind (default 8)\n"
 	"  --quarantine-rate N   packets written a second (default 10000)\n"
 	"\n"
 	"  --help, --version\n"
-	"\n"
-	"Durability is `none`: there is no log yet. Nothing is acknowledged to frame producers.\n"
 	"\n"
 	"example, without hugepages, on a TAP port:\n"
 	"  atr -l 0,1 --no-huge -m 512 --no-pci --vdev net_tap0,iface=atr0 -- \\\n"
@@ -219,6 +260,51 @@ static int neigh(struct options *options, const char *value)
 	return 0;
 }
 
+static int durability(const char *value, enum atr_durability *out)
+{
+	for (unsigned int d = ATR_DURABILITY_NONE; d <= ATR_DURABILITY_COMMIT; d++) {
+		*out = d;
+		if (strcmp(value, atr_durability_name(d)) == 0)
+			return 0;
+	}
+	return wrong("durability", value, "give none, async or commit");
+}
+
+static int engine(const char *value, const char **out)
+{
+	*out = value;
+	if (strcmp(value, "io_uring") == 0 || strcmp(value, "pwritev2") == 0)
+		return 0;
+	return wrong("log-engine", value, "give io_uring or pwritev2");
+}
+
+static int buffers(const char *value, unsigned int *out)
+{
+	int rc = small("log-buffers", value, 2, LOG_BUFFERS_MAX, out);
+
+	if (rc == 0 && (*out & (*out - 1)) != 0)
+		rc = wrong("log-buffers", value, "give a power of two");
+	return rc;
+}
+
+static int log_option(struct options *o, int c, const char *v)
+{
+	switch (c) {
+	case OPT_DURABILITY: return durability(v, &o->durability);
+	case OPT_LOG: o->log = v; return 0;
+	case OPT_LOG_ENGINE: return engine(v, &o->log_engine);
+	case OPT_SEGMENT:
+		return number("log-segment-bytes", v, SEGMENT_MIN, UINT64_C(1) << 40,
+			      &o->segment_bytes);
+	case OPT_LOG_BUFFERS: return buffers(v, &o->log_buffers);
+	case OPT_COMMIT_BYTES:
+		return small("commit-bytes", v, 4096, COMMIT_BYTES_MAX, &o->commit_bytes);
+	case OPT_COMMIT_US: return small("commit-us", v, 0, COMMIT_US_MAX, &o->commit_us);
+	case OPT_ANCHOR: o->anchor = v; return 0;
+	default: return -EINVAL;
+	}
+}
+
 static int option(struct options *o, int c, const char *v)
 {
 	switch (c) {
@@ -243,7 +329,7 @@ static int option(struct options *o, int c, const char *v)
 	case OPT_IDENTITIES: return small("identities", v, 1024, 1u << 26, &o->identities);
 	case OPT_DRAIN: return small("drain-ms", v, 0, DRAIN_MS_MAX, &o->drain_ms);
 	case OPT_FEED_PORT: return small("feed-port", v, 1, UINT16_MAX, &o->feed_port);
-	default: return -EINVAL;
+	default: return log_option(o, c, v);
 	}
 }
 
@@ -270,6 +356,11 @@ int options_parse(int argc, char **argv, struct options *options)
 		.identities = 262144,
 		.feed_port = 26401,
 		.drain_ms = 2000,
+		.durability = ATR_DURABILITY_COMMIT,
+		.segment_bytes = UINT64_C(256) << 20,
+		.log_buffers = 32,
+		.commit_bytes = 1000000,
+		.commit_us = 1000,
 		.quarantine_bytes = UINT64_C(64) << 20,
 		.quarantine_files = 8,
 		.quarantine_rate = 10000,

@@ -29,6 +29,14 @@ struct options {
 	const char *pipeline;
 	const char *state;
 	const char *quarantine;
+	const char *log; /* NULL: STATE/log */
+	const char *log_engine;
+	const char *anchor;
+	enum atr_durability durability;
+	uint64_t segment_bytes;
+	unsigned int log_buffers;  /* a shard */
+	unsigned int commit_bytes; /* a group of so many is sealed */
+	unsigned int commit_us;    /* a group so old is sealed */
 	struct port_option port[ATR_PORTS_MAX];
 	unsigned int port_count;
 	struct neighbour_option neighbour[OPTIONS_NEIGHBOURS_MAX];

@@ -8,10 +8,38 @@
 
 #include "memory.h"
 
+static void print_key(const char *what, const struct atr_signer *signer)
+{
+	uint8_t public[ATR_PUBLIC_KEY_SIZE];
+	char hex[2 * sizeof(public) + 1];
+
+	if (!signer)
+		return;
+	atr_signer_public(signer, public);
+	atr_hex_encode(public, sizeof(public), hex);
+	printf("  %s key %s\n", what, hex);
+}
+
+static void print_logs(const struct durable *d)
+{
+	if (!d->running)
+		return;
+	for (unsigned int s = 0; s < d->shards; s++)
+		printf("log %s, %s: %" PRIu64 " leaves\n", d->shard[s].directory,
+		       atr_storage_engine(d->shard[s].storage), d->shard[s].scan.end.frontier.size);
+	if (d->recovery_events > 0)
+		printf("  recovered %" PRIu64 " events in %.2f s, %.1f M events/s\n",
+		       d->recovery_events, d->recovery_seconds,
+		       (double)d->recovery_events * 1e-6 / d->recovery_seconds);
+	print_key("checkpoint", d->checkpoint_key);
+	print_key("acknowledgement", d->acks_key);
+}
+
 void appliance_print(const struct appliance *a)
 {
-	printf("atr %s, durability none (no log yet): epoch %u\n", ATR_VERSION,
-	       atr_state_epoch(a->state));
+	printf("atr %s, durability %s: epoch %u\n", ATR_VERSION,
+	       atr_durability_name(a->options.durability), atr_state_epoch(a->state));
+	print_logs(&a->durable);
 	if (a->plan)
 		printf("plan '%s' version %u, realm %016" PRIx64
 		       ": %u sources, %u topics, %u types, %u rules, %u feeds\n",
@@ -74,8 +102,9 @@ bool appliance_totals(struct appliance *a)
 			messages += a->shard[s]->feeds->feed[f].stats.messages;
 			packets += a->shard[s]->feeds->feed[f].stats.sent;
 		}
-	printf("totals after %.1f s, durability none\n",
-	       (double)(rte_rdtsc() - a->started_tsc) / (double)rte_get_tsc_hz());
+	printf("totals after %.1f s, durability %s\n",
+	       (double)(rte_rdtsc() - a->started_tsc) / (double)rte_get_tsc_hz(),
+	       atr_durability_name(a->options.durability));
 	ok = balance("datagrams", &datagrams);
 	ok &= balance("events", &events);
 	for (unsigned int r = 1; r < ATR_DUPLICATE; r++)

@@ -11,9 +11,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
-#include <rte_telemetry.h>
-
-#include "appliance.h"
+#include "telemetry.h"
 
 #define PAGE 32 /* entries of a list in one answer: DPDK cuts it off at 16 KiB */
 
@@ -28,9 +26,8 @@ static uint64_t offset_of(const char *params)
 	return params ? strtoull(params, NULL, 10) : 0;
 }
 
-/* A dictionary for the next entry of a list: 1; 0 if the page is full (`next` is added then). */
-static int next_entry(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
-		      struct rte_tel_data **entry)
+int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
+		   struct rte_tel_data **entry)
 {
 	if ((*shown)++ == PAGE) {
 		rte_tel_data_add_dict_u64(list, "next", at);
@@ -54,7 +51,8 @@ static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_string(d, "version", ATR_VERSION);
 	rte_tel_data_add_dict_string(d, "state", phases[a->phase]);
-	rte_tel_data_add_dict_string(d, "durability", "none");
+	rte_tel_data_add_dict_string(d, "durability", atr_durability_name(a->options.durability));
+	telemetry_keys(a, d);
 	rte_tel_data_add_dict_u64(d, "epoch", atr_state_epoch(a->state));
 	rte_tel_data_add_dict_u64(d, "uptime_s", (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());
 	rte_tel_data_add_dict_string(d, "plan", a->plan ? a->plan->name : "none");
@@ -141,7 +139,8 @@ static int ledger(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(link, "foreign", r.foreign);
 	add_port_losses(link);
 	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_string(d, "durability", "none");
+	rte_tel_data_add_dict_string(d, "durability",
+				     atr_durability_name(appliance->options.durability));
 	if (datagrams)
 		rte_tel_data_add_dict_container(d, "datagrams", datagrams, 0);
 	if (events)
@@ -166,7 +165,7 @@ static int reasons(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!r.datagrams.refused[at] && !r.events.refused[at])
 			continue;
-		rc = next_entry(d, at, &shown, &one);
+		rc = telemetry_next(d, at, &shown, &one);
 		if (rc <= 0)
 			return rc;
 		rte_tel_data_add_dict_string(one, "gate",
@@ -235,7 +234,9 @@ static void feed_entry(struct rte_tel_data *one, const struct atr_feed *feed,
 	rte_tel_data_start_dict(one);
 	rte_tel_data_add_dict_string(one, "feed", feed->name);
 	rte_tel_data_add_dict_string(one, "session", session);
-	rte_tel_data_add_dict_string(one, "durability", "none");
+	rte_tel_data_add_dict_string(
+		one, "durability",
+		atr_durability_name(RTE_MIN(feed->durability, appliance->options.durability)));
 	rte_tel_data_add_dict_u64(one, "shard", shard->id);
 	rte_tel_data_add_dict_u64(one, "destinations", feed->dest_count);
 	rte_tel_data_add_dict_u64(one, "next_sequence", out->next_sequence);
@@ -266,7 +267,7 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!feed->present)
 			continue;
-		rc = next_entry(d, at, &shown, &one);
+		rc = telemetry_next(d, at, &shown, &one);
 		if (rc <= 0)
 			return rc;
 		feed_entry(one, feed, shard);
@@ -292,7 +293,7 @@ static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
 
 		if (!plan->sources[at].present)
 			continue;
-		rc = next_entry(d, at, &shown, &one);
+		rc = telemetry_next(d, at, &shown, &one);
 		if (rc <= 0)
 			return rc;
 		rte_tel_data_add_dict_string(one, "name", plan->sources[at].name);
@@ -339,7 +340,7 @@ static int shards(const char *cmd, const char *params, struct rte_tel_data *d)
 		struct rte_tel_data *one;
 		char key[16];
 
-		rc = next_entry(d, at, &shown, &one);
+		rc = telemetry_next(d, at, &shown, &one);
 		if (rc <= 0)
 			return rc;
 		rte_tel_data_add_dict_u64(one, "rx_packets", s->rx.packets);
@@ -390,6 +391,18 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
+static int logs(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	return telemetry_log(appliance, params, d);
+}
+
+static int checkpoint(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	return telemetry_checkpoint(appliance, params, d);
+}
+
 static const struct {
 	const char *command;
 	telemetry_cb call;
@@ -404,6 +417,9 @@ static const struct {
 	{"/atr/sources", sources, "Sequence windows of sources. Parameter: offset."},
 	{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
 	{"/atr/control", control, "The control lcore's work. No parameters."},
+	{"/atr/log", logs, "The logs, by shard. Parameter: offset."},
+	{"/atr/checkpoint", checkpoint,
+	 "Newest signed checkpoint, line by line. Parameter: shard."},
 	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
 };
 

@@ -24,6 +24,8 @@ static const struct command commands[] = {
 	{"path", "the path of a packet through it, as a diagram", cmd_path},
 	{"quarantine", "what it refused", cmd_quarantine},
 	{"log", "verify, prove, export: the log as anybody can check it", cmd_log},
+	{"snapshot", "show a snapshot of a log's state, or make it again from the log",
+	 cmd_snapshot},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

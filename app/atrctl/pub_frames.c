@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "../../lib/encode/encode.h"
-#include "tree.h"
+#include "../../lib/merkle/tree.h"
+#include "../../lib/wire/frame.h"
 
 #define TREE_DEFAULT   256
 #define MTU_DEFAULT    1500
@@ -93,7 +94,7 @@ static int send_tree(struct builder *b, char *error)
 	struct pub *pub = b->pub;
 	uint8_t signature[ATR_SIGNATURE_SIZE];
 	struct atr_tree_head head;
-	struct tree tree;
+	struct atr_merkle_tree tree;
 
 	if (b->leaves == 0)
 		return 0;
@@ -101,12 +102,13 @@ static int send_tree(struct builder *b, char *error)
 		((struct atr_frame_hdr *)b->leaf[i].data)->leaf_count = b->leaves;
 		atr_merkle_leaf(b->leaf[i].data + 1, b->leaf[i].length - 1, b->hash[i]);
 	}
-	if (tree_build(&tree, (const uint8_t(*)[ATR_MERKLE_HASH])b->hash, b->leaves)) {
+	if (atr_merkle_tree_init(&tree, b->leaves)) {
 		snprintf(error, ERROR_SIZE, "out of memory");
 		return -ENOMEM;
 	}
+	atr_merkle_tree_build(&tree, (const uint8_t(*)[ATR_MERKLE_HASH])b->hash, b->leaves);
 	atr_tree_head_init(&head, pub->plan->realm, b->producer->source->id, b->producer->key_id,
-			   b->leaves, tree_root(&tree));
+			   b->leaves, atr_merkle_tree_root(&tree));
 	atr_signer_sign(b->producer->signer, (const uint8_t *)&head, sizeof(head), signature);
 	for (unsigned int i = 0; i < b->leaves; i++) {
 		struct leaf *leaf = &b->leaf[i];
@@ -114,11 +116,12 @@ static int send_tree(struct builder *b, char *error)
 
 		memcpy(leaf->data + length, signature, sizeof(signature));
 		length += sizeof(signature);
-		length += tree_proof(&tree, i, leaf->data + length) * (size_t)ATR_HASH_SIZE;
+		length += atr_merkle_tree_proof(&tree, i, leaf->data + length) *
+			  (size_t)ATR_HASH_SIZE;
 		output_put(&pub->output, leaf->data, length);
 		free(leaf->data);
 	}
-	tree_free(&tree);
+	atr_merkle_tree_fini(&tree);
 	pub->trees++;
 	pub->frames += b->leaves;
 	b->leaves = 0;

@@ -2,10 +2,11 @@
 /* Tier 2: the rings between shards and the control lcore, and between shards.
  *
  * A message is 16 bytes and carries a pointer, never a copy of a packet. All rings are single
- * producer, single consumer. Upward there are three per shard, so that a flood of one kind cannot
- * delay another: `verify` (root requests, reservations, what became of envelopes), `envelopes` and
- * `link` (ARP, ICMP). Downward there is one per shard. `handover[a][b]` carries frames from shard a
- * to the shard b that owns their source.
+ * producer, single consumer. Upward there are four per shard, so that a flood of one kind cannot
+ * delay another: `verify` (root requests, reservations, what became of envelopes), `envelopes`,
+ * `link` (ARP, ICMP) and `acks` (what producers of frames are to be told, by value). Downward there
+ * is one per shard. `handover[a][b]` carries frames from shard a to the shard b that owns their
+ * source.
  *
  * Layer 1: DPDK's ring. send and receive are hot path.
  */
@@ -62,6 +63,7 @@ struct atr_meta {
 	uint8_t origin;          /* enum atr_origin */
 	uint32_t dst_ip;
 	uint8_t uuid[16];      /* envelope: header.id */
+	uint8_t leaf[32];      /* envelope: its leaf hash in the log */
 	struct rte_mbuf *next; /* envelope: the next one waiting for the same original */
 };
 
@@ -85,11 +87,14 @@ struct atr_bridge {
 	struct rte_ring *envelopes[ATR_SHARDS_MAX];
 	struct rte_ring *link[ATR_SHARDS_MAX];
 	struct rte_ring *down[ATR_SHARDS_MAX];
+	struct rte_ring *acks[ATR_SHARDS_MAX]; /* elements of acks_size bytes: lib/ack knows them */
 	struct rte_ring *handover[ATR_SHARDS_MAX][ATR_SHARDS_MAX]; /* [from][to] */
 };
 
 struct atr_bridge_sizes {
 	unsigned int verify, envelopes, link, down, handover; /* messages; powers of two */
+	unsigned int acks;      /* elements; a power of two; 0: no such rings */
+	unsigned int acks_size; /* bytes of one, a multiple of 4 */
 };
 
 /* Creates all rings on a NUMA socket. Negative errno with a sentence in error. Control lcore. */

@@ -8,8 +8,8 @@
 #include "bridge.h"
 
 /* Shards count to ATR_SHARDS_MAX: in bytes, their numbers always fit into the name. */
-static struct rte_ring *ring(const char *kind, uint8_t from, uint8_t to, unsigned int count,
-			     int socket)
+static struct rte_ring *ring_of(const char *kind, uint8_t from, uint8_t to, unsigned int size,
+				unsigned int count, int socket)
 {
 	char name[RTE_RING_NAMESIZE];
 
@@ -17,8 +17,13 @@ static struct rte_ring *ring(const char *kind, uint8_t from, uint8_t to, unsigne
 		rte_errno = ENAMETOOLONG;
 		return NULL;
 	}
-	return rte_ring_create_elem(name, sizeof(struct atr_msg), count, socket,
-				    RING_F_SP_ENQ | RING_F_SC_DEQ);
+	return rte_ring_create_elem(name, size, count, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
+}
+
+static struct rte_ring *ring(const char *kind, uint8_t from, uint8_t to, unsigned int count,
+			     int socket)
+{
+	return ring_of(kind, from, to, sizeof(struct atr_msg), count, socket);
 }
 
 static int create(struct atr_bridge *bridge, const struct atr_bridge_sizes *sizes, int socket)
@@ -31,6 +36,12 @@ static int create(struct atr_bridge *bridge, const struct atr_bridge_sizes *size
 		if (!bridge->verify[s] || !bridge->envelopes[s] || !bridge->link[s] ||
 		    !bridge->down[s])
 			return -rte_errno;
+		if (sizes->acks > 0) {
+			bridge->acks[s] =
+				ring_of("acks", s, 0, sizes->acks_size, sizes->acks, socket);
+			if (!bridge->acks[s])
+				return -rte_errno;
+		}
 		for (uint8_t to = 0; to < bridge->shards; to++) {
 			if (to == s)
 				continue;
@@ -66,6 +77,7 @@ void atr_bridge_free(struct atr_bridge *bridge)
 		rte_ring_free(bridge->envelopes[s]);
 		rte_ring_free(bridge->link[s]);
 		rte_ring_free(bridge->down[s]);
+		rte_ring_free(bridge->acks[s]);
 		for (unsigned int to = 0; to < bridge->shards; to++)
 			rte_ring_free(bridge->handover[s][to]);
 	}

@@ -9,6 +9,7 @@
 
 #define NS_PER_MS       UINT64_C(1000000)
 #define UUID_RESERVE_MS 2000 /* one sync of the time high-water covers so much */
+#define LEAF_PREFIX     0x00 /* RFC 6962's, before an envelope's bytes */
 
 /* What the gates have found out about an envelope. */
 struct judged {
@@ -17,7 +18,7 @@ struct judged {
 	const struct atr_topic *topic;
 	const struct atr_type *type;
 	uint64_t feeds;
-	uint8_t digest[ATR_IDENTITY_DIGEST];
+	uint8_t leaf[ATR_HASH_SIZE]; /* of the envelope in the log */
 	uint32_t entry;
 	enum atr_identity_state state;
 	bool has_uuid;
@@ -94,7 +95,7 @@ static bool reserve_time(struct atr_control *control, uint64_t uuid_ms)
 {
 	uint64_t value = uuid_ms + UUID_RESERVE_MS;
 
-	if (uuid_ms <= control->uuid_reserved_ms)
+	if (uuid_ms <= control->uuid_reserved_ms || control->durability == ATR_DURABILITY_COMMIT)
 		return true;
 	if (atr_state_put(control->state, ATR_STATE_UUID, 0, value) < 0 ||
 	    atr_state_sync(control->state) < 0) {
@@ -105,14 +106,28 @@ static bool reserve_time(struct atr_control *control, uint64_t uuid_ms)
 	return true;
 }
 
+static void leaf_hash(struct atr_control *control, const char *text, size_t length,
+		      uint8_t leaf[ATR_HASH_SIZE])
+{
+	uint8_t bytes[1 + ATR_JSON_BYTES_MAX];
+	const uint8_t *data = bytes;
+	uint32_t size = (uint32_t)length + 1;
+	uint8_t digest[1][ATR_HASH_SIZE];
+
+	bytes[0] = LEAF_PREFIX;
+	memcpy(bytes + 1, text, length);
+	atr_hash_burst(control->hash, &data, &size, digest, 1);
+	memcpy(leaf, digest[0], ATR_HASH_SIZE);
+}
+
 static uint8_t identity(struct atr_control *control, const struct atr_plan *plan, struct judged *j,
 			const char *text, size_t length, uint64_t now_ns)
 {
 	uint64_t now_ms = now_ns / NS_PER_MS, ms = j->envelope.uuid_ms;
 	int entry;
 
-	atr_identity_digest(control->identity, (const uint8_t *)text, length, j->digest);
-	j->state = atr_identity_find(control->identity, j->source->id, j->envelope.uuid, j->digest,
+	leaf_hash(control, text, length, j->leaf);
+	j->state = atr_identity_find(control->identity, j->source->id, j->envelope.uuid, j->leaf,
 				     &j->entry);
 	switch (j->state) {
 	case ATR_IDENTITY_CONFLICT: return ATR_REASON_CONFLICT;
@@ -128,8 +143,7 @@ static uint8_t identity(struct atr_control *control, const struct atr_plan *plan
 		return ATR_REASON_AHEAD;
 	if (!reserve_time(control, ms))
 		return ATR_REASON_RESERVE_WAIT;
-	entry = atr_identity_take(control->identity, j->source->id, j->envelope.uuid, j->digest,
-				  ms);
+	entry = atr_identity_take(control->identity, j->source->id, j->envelope.uuid, j->leaf, ms);
 	if (entry < 0)
 		return ATR_REASON_MEMORY_FULL;
 	if (ms > control->uuid_highest_ms)
@@ -175,6 +189,7 @@ static void admit(struct atr_control *control, struct rte_mbuf *mbuf, const stru
 	meta->type = j->type->id;
 	meta->identity = j->entry;
 	memcpy(meta->uuid, j->envelope.uuid, sizeof(meta->uuid));
+	memcpy(meta->leaf, j->leaf, sizeof(meta->leaf));
 	control->admits[owner]++;
 	control->node->book.datagrams.bridge_out++;
 	control->node->book.events.bridge_out++;

@@ -33,6 +33,9 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 		c->payloads = config->payloads;
 		c->rcu = config->rcu;
 		c->program_slot = config->program_slot;
+		c->durability = config->durability;
+		c->acker = config->acker;
+		c->hash = atr_hash_create(config->socket, config->simd_bits, error, size);
 		c->uuid_floor_ms = atr_state_get(config->state, ATR_STATE_UUID, 0);
 		c->uuid_reserved_ms = c->uuid_floor_ms;
 		c->uuid_highest_ms = c->uuid_floor_ms;
@@ -40,7 +43,7 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 					     config->socket);
 		c->parser = atr_json_parser_create();
 	}
-	if (!c || !c->node || !c->parser) {
+	if (!c || !c->node || !c->parser || !c->hash) {
 		snprintf(error, size, "control: out of memory; give EAL more (-m or hugepages)");
 		atr_control_free(c);
 		return NULL;
@@ -54,6 +57,8 @@ void atr_control_free(struct atr_control *control)
 		return;
 	atr_identity_free(control->identity);
 	atr_json_parser_destroy(control->parser);
+	if (control->hash)
+		atr_hash_free(control->hash);
 	rte_free(control->node);
 	rte_free(control);
 }
@@ -197,6 +202,8 @@ unsigned int atr_control_run(struct atr_control *control)
 		done += envelope_ring(control, s);
 		done += link_ring(control, s);
 	}
+	if (control->acker)
+		done += atr_control_acknowledge(control);
 	done += atr_control_resolve(control);
 	atr_control_reserve_again(control);
 	control->stats.turns++;

@@ -11,11 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../ack/ack.h"
 #include "../bridge/bridge.h"
 #include "../clock/clock.h"
 #include "../envelope/envelope.h"
+#include "../hash/hash.h"
 #include "../identity/identity.h"
 #include "../ledger/ledger.h"
+#include "../plan/plan.h"
 #include "../program/program.h"
 #include "../quarantine/quarantine.h"
 #include "../state/state.h"
@@ -32,6 +35,7 @@ struct atr_control_stats {
 	uint64_t replies_withheld; /* not smaller than the request, or sender no host */
 	uint64_t reservations, reserve_failures;
 	uint64_t arp_sent, link_answered;
+	uint64_t acks; /* datagrams of acknowledgements sent */
 	uint64_t turns, idle_turns;
 };
 
@@ -49,6 +53,9 @@ struct atr_control {
 	struct rte_mempool *payloads;
 	struct rte_rcu_qsbr *rcu;
 	struct atr_program **program_slot;
+	enum atr_durability durability;
+	struct atr_acker *acker; /* NULL: nothing is acknowledged to frame producers */
+	struct atr_hash *hash;   /* of envelopes' leaves */
 
 	/* Running state. */
 	struct atr_identity *identity; /* NULL while no plan is in force */
@@ -61,7 +68,7 @@ struct atr_control {
 	uint32_t waiting;                /* copies of envelopes that are under way */
 	struct atr_reserve *unsaved;     /* reservations whose sync failed, tried again */
 	uint64_t retry_tsc, clock_tsc;
-	uint32_t next_shard;
+	uint32_t ack_shard; /* that sends the next acknowledgements */
 	bool stopping; /* shards have ended: envelopes are refused with SHUTDOWN, nobody is answered
 			*/
 
@@ -80,7 +87,10 @@ struct atr_control_config {
 	struct rte_mempool *payloads;
 	struct rte_rcu_qsbr *rcu;
 	struct atr_program **program_slot;
+	enum atr_durability durability;
+	struct atr_acker *acker; /* the caller's */
 	int socket;
+	unsigned int simd_bits;
 };
 
 /* NULL with one sentence in error. */
@@ -124,6 +134,9 @@ void atr_control_link(struct atr_control *control, struct rte_mbuf *mbuf, uint32
 
 /* ARP requests that are due. Returns how many were sent. */
 unsigned int atr_control_resolve(struct atr_control *control);
+
+/* Takes what the shards have to tell producers of frames, and sends it, signed. Returns items. */
+unsigned int atr_control_acknowledge(struct atr_control *control);
 
 /* What a reply says. */
 struct atr_reply {

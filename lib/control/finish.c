@@ -101,5 +101,7 @@ void atr_control_finish(struct atr_control *control)
 				drain_handover(control, control->bridge->handover[s][to]);
 	}
 	atr_ledger_poll(control->ledger, control->node);
-	save(control);
+	/* In class D the log says what was admitted. */
+	if (control->durability != ATR_DURABILITY_COMMIT)
+		save(control);
 }

@@ -11,7 +11,8 @@
 #define REPLY_MAX 320
 #define REPLY_TTL 64
 
-static int text(const struct atr_reply *reply, char *out, size_t size)
+static int text(const struct atr_reply *reply, enum atr_durability durability, char *out,
+		size_t size)
 {
 	char id[64] = "null";
 
@@ -23,9 +24,10 @@ static int text(const struct atr_reply *reply, char *out, size_t size)
 	}
 	if (reply->reason == ATR_OK || reply->reason == ATR_DUPLICATE)
 		return snprintf(out, size,
-				"{\"atr\":1,\"durability\":\"none\",\"id\":%s,\"position\":%llu,"
+				"{\"atr\":1,\"durability\":\"%s\",\"id\":%s,\"position\":%llu,"
 				"\"result\":\"%s\",\"shard\":%u}",
-				id, (unsigned long long)reply->position,
+				atr_durability_name(durability), id,
+				(unsigned long long)reply->position,
 				reply->reason == ATR_OK ? "admitted" : "duplicate", reply->shard);
 	return snprintf(out, size,
 			"{\"atr\":1,\"final\":%s,\"gate\":\"%s\",\"id\":%s,\"reason\":\"%s\","
@@ -55,7 +57,7 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 	const struct atr_iface *iface = &control->ifaces[meta->port_id];
 	uint16_t hdr_size = atr_net_hdr_size(iface);
 	char json[REPLY_MAX];
-	int length = text(reply, json, sizeof(json));
+	int length = text(reply, control->durability, json, sizeof(json));
 	struct rte_mbuf *m;
 	uint8_t *payload;
 

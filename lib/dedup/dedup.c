@@ -12,12 +12,12 @@ struct part {
 	unsigned int begin, end;
 };
 
-uint32_t atr_tag(const struct atr_tag_key *key, const uint8_t leaf[32])
+uint32_t atr_tag(const struct atr_tag_key *key, const uint8_t leaf[ATR_TAG_LEAF])
 {
 	uint8_t out[crypto_shorthash_BYTES];
 	uint32_t tag;
 
-	crypto_shorthash(out, leaf, 32, key->bytes);
+	crypto_shorthash(out, leaf, ATR_TAG_LEAF, key->bytes);
 	memcpy(&tag, out, sizeof(tag));
 	return tag == TAG_FREE ? 1 : tag;
 }

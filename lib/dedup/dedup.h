@@ -29,8 +29,11 @@ struct atr_tag_key {
 };
 void atr_tag_key_init(struct atr_tag_key *key);
 
-/* Tag of a frame's bytes, from its leaf hash; never 0. */
-uint32_t atr_tag(const struct atr_tag_key *key, const uint8_t leaf[32]);
+#define ATR_TAG_LEAF 16 /* bytes of a leaf hash that stand for a frame's bytes */
+
+/* Tag of a frame's bytes, from the first bytes of its leaf hash; never 0. What is rebuilt from
+ * snapshots, which keep no more of a leaf hash, has the same tags. */
+uint32_t atr_tag(const struct atr_tag_key *key, const uint8_t leaf[ATR_TAG_LEAF]);
 
 /* For count events with sequences first..first+count-1 of one frame: where reason[i] is ATR_OK and
  * the sequence is not free, sets reason[i] to STALE, AHEAD, CONFLICT (slot holds another tag) or

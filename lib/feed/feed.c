@@ -221,6 +221,7 @@ void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, u
 			continue;
 		if (out->open)
 			flush(feeds, out, &program->routes[id], now_tsc);
-		send_empty(feeds, out, &program->routes[id], ATR_MOLD_COUNT_END, now_tsc);
+		if (!(program->waiting_feeds >> id & 1))
+			send_empty(feeds, out, &program->routes[id], ATR_MOLD_COUNT_END, now_tsc);
 	}
 }

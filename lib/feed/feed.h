@@ -85,7 +85,8 @@ void atr_feeds_publish(struct atr_feeds *feeds, const struct atr_program *progra
 /* Sends what has waited for flush_tsc, and heartbeats. */
 void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc);
 
-/* Sends what is open, then end of session, on every feed. */
+/* Sends what is open, then end of session on every feed whose session ends with this process: not
+ * on those of class D. */
 void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc);
 
 #endif

@@ -33,7 +33,6 @@ struct entry {
 
 struct atr_identity {
 	struct rte_hash *hash;
-	uint8_t secret[crypto_generichash_KEYBYTES];
 	uint32_t capacity, count, free_head;
 	uint32_t slots;
 	uint64_t oldest_slot; /* seconds below this hold nothing but pending entries */
@@ -57,7 +56,6 @@ struct atr_identity *atr_identity_create(uint32_t capacity, uint64_t window_ms, 
 	if (!m)
 		return NULL;
 	snprintf(name, sizeof(name), "atr_identity_%u", created++);
-	randombytes_buf(m->secret, sizeof(m->secret));
 	params.hash_func_init_val = randombytes_random();
 	m->capacity = capacity;
 	m->slots = (uint32_t)(window_ms / MS_PER_SLOT + 3);
@@ -82,15 +80,7 @@ void atr_identity_free(struct atr_identity *memory)
 	rte_hash_free(memory->hash);
 	free(memory->slot);
 	free(memory->entry);
-	sodium_memzero(memory->secret, sizeof(memory->secret));
 	free(memory);
-}
-
-void atr_identity_digest(const struct atr_identity *memory, const uint8_t *bytes, size_t length,
-			 uint8_t digest[ATR_IDENTITY_DIGEST])
-{
-	crypto_generichash(digest, ATR_IDENTITY_DIGEST, bytes, length, memory->secret,
-			   sizeof(memory->secret));
 }
 
 static struct key make_key(uint32_t source, const uint8_t uuid[16])
@@ -114,7 +104,7 @@ enum atr_identity_state atr_identity_find(const struct atr_identity *memory, uin
 		return ATR_IDENTITY_NEW;
 	*entry = (uint32_t)(uintptr_t)data;
 	e = &memory->entry[*entry];
-	if (sodium_memcmp(e->digest, digest, ATR_IDENTITY_DIGEST) != 0)
+	if (memcmp(e->digest, digest, ATR_IDENTITY_DIGEST) != 0)
 		return ATR_IDENTITY_CONFLICT;
 	return e->pending ? ATR_IDENTITY_PENDING : ATR_IDENTITY_LOGGED;
 }

@@ -10,17 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ATR_IDENTITY_DIGEST 16 /* bytes of a keyed BLAKE2b over the envelope */
+#define ATR_IDENTITY_DIGEST 16 /* first bytes of the envelope's leaf hash */
 
 struct atr_identity;
 
 /* Memory for capacity identities whose times span at most window_ms. NULL when out of memory. */
 struct atr_identity *atr_identity_create(uint32_t capacity, uint64_t window_ms, int socket);
 void atr_identity_free(struct atr_identity *memory);
-
-/* Keyed digest of an envelope's bytes. */
-void atr_identity_digest(const struct atr_identity *memory, const uint8_t *bytes, size_t length,
-			 uint8_t digest[ATR_IDENTITY_DIGEST]);
 
 enum atr_identity_state {
 	ATR_IDENTITY_NEW,     /* not taken */

@@ -18,13 +18,14 @@ struct atr_group_buf *atr_log_begin(struct atr_log *log, uint64_t now_tsc)
 	group->generation = 0;
 	memset(group->plan_digest, 0, sizeof(group->plan_digest));
 	group->cookie = 0;
+	group->event_feeds_used = 0;
 	return group;
 }
 
 bool atr_log_fits(const struct atr_group_buf *group, uint32_t body, uint32_t decisions)
 {
 	uint64_t need = (uint64_t)group->used + sizeof(struct atr_record_hdr) + body + decisions +
-			LOG_RECORD_ALIGN - 1 + LOG_COMMIT_MAX;
+			LOG_RECORD_ALIGN - 1 + LOG_SNAPSHOT_BYTES + LOG_COMMIT_MAX;
 
 	return need <= ATR_GROUP_BYTES_MAX && group->records + 1 < ATR_LOG_RECORDS_MAX &&
 	       decisions <= UINT16_MAX;
@@ -54,13 +55,22 @@ void atr_log_seal(struct atr_log *log, struct atr_group_buf *group)
 {
 	/* Never full: it has a place for every buffer. */
 	rte_ring_sp_enqueue(log->sealed, group);
+	log->under_way++;
 }
 
 struct atr_group_buf *atr_log_durable(struct atr_log *log)
 {
 	void *group = NULL;
 
-	return rte_ring_sc_dequeue(log->durable, &group) == 0 ? group : NULL;
+	if (rte_ring_sc_dequeue(log->durable, &group) != 0)
+		return NULL;
+	log->under_way--;
+	return group;
+}
+
+unsigned int atr_log_under_way(const struct atr_log *log)
+{
+	return log->under_way;
 }
 
 void atr_log_release(struct atr_log *log, struct atr_group_buf *group)

@@ -30,11 +30,17 @@
 #include "../tlog/tlog.h"
 #include "format.h"
 
-#define ATR_LOG_RECORDS_MAX 4096 /* in a group, the commit record counted */
+#define ATR_LOG_RECORDS_MAX 4096 /* in a group, the commit record counted, a snapshot's not */
+#define ATR_LOG_EVENTS_MAX  (ATR_GROUP_BYTES_MAX / 64) /* in a group: a packet is 64 bytes */
 
 /* A record inside a group buffer, for the publication of what has become durable. */
 struct atr_log_record {
 	uint32_t offset; /* of struct atr_record_hdr in the buffer */
+	/* The shard's, from atr_log_append until it releases the buffer; the log neither reads nor
+	 * writes them, and they are not on the disk. */
+	uint32_t feeds_at; /* where its events' feed sets begin in event_feeds */
+	uint64_t feeds;    /* of all its events together */
+	uint64_t stamp;    /* when it was received, in the shard's own clock */
 	uint8_t leaf[ATR_HASH_SIZE];
 };
 
@@ -44,9 +50,11 @@ struct atr_group_buf {
 	uint32_t used;    /* bytes, header included */
 	uint32_t records; /* the commit record not counted; once durable, record[records] is that */
 	uint64_t opened_tsc;
-	uint64_t first_leaf;                   /* set by the log thread */
-	struct atr_log_record *record;         /* ATR_LOG_RECORDS_MAX */
-	uint64_t number;                       /* of the group, set by the log thread */
+	uint64_t first_leaf;           /* set by the log thread */
+	struct atr_log_record *record; /* ATR_LOG_RECORDS_MAX, and a snapshot's */
+	uint64_t *event_feeds;         /* the shard's: ATR_LOG_EVENTS_MAX feed sets, see feeds_at */
+	uint32_t event_feeds_used;     /* the shard's; 0 after atr_log_begin */
+	uint64_t number;               /* of the group, set by the log thread */
 	uint64_t feed_next[ATR_LOG_FEEDS_MAX]; /* positions after this group, set before sealing */
 	uint64_t feed_set;                     /* which of them are in use */
 	uint64_t generation;
@@ -111,8 +119,13 @@ void atr_log_append(struct atr_group_buf *group, const struct atr_record_hdr *he
 /* Hot: hands the group to the log thread. */
 void atr_log_seal(struct atr_log *log, struct atr_group_buf *group);
 
-/* Hot: the next group that has become durable, or NULL. */
+/* Hot: the next group that has become durable, or NULL. Numbers grow, but one of the log's own,
+ * which holds nothing but a snapshot record, may be left out. A snapshot record may be the last of
+ * any. */
 struct atr_group_buf *atr_log_durable(struct atr_log *log);
+
+/* Hot: groups sealed and not yet returned by atr_log_durable; reads the shard's own memory only. */
+unsigned int atr_log_under_way(const struct atr_log *log);
 
 /* Hot: gives a buffer back. */
 void atr_log_release(struct atr_log *log, struct atr_group_buf *group);

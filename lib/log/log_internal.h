@@ -18,6 +18,7 @@
 #include "log.h"
 
 #define LOG_RECORD_ALIGN 8u
+#define LOG_RECORD_ROOM  (ATR_LOG_RECORDS_MAX + 1) /* in a buffer: a snapshot's record, too */
 #define LOG_NAME_MAX     64
 #define LOG_SENTENCE_MAX 160
 #define LOG_REAP_MAX     32
@@ -30,6 +31,9 @@
 #define LOG_COMMIT_MAX                                                    \
 	(sizeof(struct atr_record_hdr) + sizeof(struct atr_commit_body) + \
 	 ATR_LOG_FEEDS_MAX * sizeof(struct atr_feed_position))
+
+/* A snapshot's record, which the log thread may add to any group. */
+#define LOG_SNAPSHOT_BYTES (sizeof(struct atr_record_hdr) + sizeof(struct atr_snapshot_body))
 
 /* A group that the log thread has taken and that is not durable yet. */
 struct log_slot {
@@ -67,6 +71,7 @@ struct atr_log {
 	/* The shard's. */
 	struct atr_group_buf **free;
 	unsigned int free_count;
+	unsigned int under_way; /* sealed, not yet returned as durable */
 
 	struct rte_ring *sealed, *durable;
 
@@ -92,6 +97,7 @@ struct atr_log {
 	size_t memory_bytes;
 	struct atr_group_buf *groups;
 	struct atr_log_record *records;
+	uint64_t *event_feeds;
 
 	/* Written by the log thread, read by any. */
 	uint32_t state;

@@ -66,20 +66,23 @@ static int allocate(struct atr_log *log)
 	log->memory_bytes = (size_t)buffers * ATR_GROUP_BYTES_MAX + ATR_LOG_BLOCK + LOG_ZERO_STEP;
 	log->memory = atr_memory_alloc(log->memory_bytes, socket);
 	log->groups = atr_memory_alloc(buffers * sizeof(*log->groups), socket);
-	log->records = atr_memory_alloc(
-		(size_t)buffers * ATR_LOG_RECORDS_MAX * sizeof(*log->records), socket);
+	log->records =
+		atr_memory_alloc((size_t)buffers * LOG_RECORD_ROOM * sizeof(*log->records), socket);
+	log->event_feeds = atr_memory_alloc(
+		(size_t)buffers * ATR_LOG_EVENTS_MAX * sizeof(*log->event_feeds), socket);
 	log->free = atr_memory_alloc(buffers * sizeof(void *), socket);
 	log->slot = atr_memory_alloc(buffers * sizeof(*log->slot), socket);
 	log->scratch = atr_memory_alloc(ATR_GROUP_BYTES_MAX, socket);
-	log->leaves = atr_memory_alloc((size_t)ATR_LOG_RECORDS_MAX * ATR_HASH_SIZE, socket);
+	log->leaves = atr_memory_alloc((size_t)LOG_RECORD_ROOM * ATR_HASH_SIZE, socket);
 	log->sealed = make_ring("log_sealed", buffers, socket);
 	log->durable = make_ring("log_durable", buffers, socket);
-	if (!log->memory || !log->groups || !log->records || !log->free || !log->slot ||
-	    !log->scratch || !log->leaves || !log->sealed || !log->durable)
+	if (!log->memory || !log->groups || !log->records || !log->event_feeds || !log->free ||
+	    !log->slot || !log->scratch || !log->leaves || !log->sealed || !log->durable)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < buffers; i++) {
 		log->groups[i].data = log->memory + (size_t)i * ATR_GROUP_BYTES_MAX;
-		log->groups[i].record = log->records + (size_t)i * ATR_LOG_RECORDS_MAX;
+		log->groups[i].record = log->records + (size_t)i * LOG_RECORD_ROOM;
+		log->groups[i].event_feeds = log->event_feeds + (size_t)i * ATR_LOG_EVENTS_MAX;
 		log->free[i] = &log->groups[i];
 	}
 	log->free_count = buffers;
@@ -177,6 +180,7 @@ void atr_log_close(struct atr_log *log)
 	atr_memory_free(log->scratch);
 	atr_memory_free(log->slot);
 	atr_memory_free(log->free);
+	atr_memory_free(log->event_feeds);
 	atr_memory_free(log->records);
 	atr_memory_free(log->groups);
 	atr_memory_free(log->memory);

@@ -121,10 +121,13 @@ struct atr_dest {
 /* What a feed promises at most, weakest first: the weaker of this and of the appliance's own class
  * counts. */
 enum atr_durability {
-	ATR_DURABILITY_NONE,  /* published once admitted; not logged for this feed's sake */
-	ATR_DURABILITY_ASYNC, /* published once admitted; logged soon after */
+	ATR_DURABILITY_NONE,  /* published once admitted; of an appliance: there is no log */
+	ATR_DURABILITY_ASYNC, /* published once admitted; logged, and nobody waits for the disk */
 	ATR_DURABILITY_COMMIT /* published once durable in the log */
 };
+
+/* "none", "async" or "commit"; static storage. */
+const char *atr_durability_name(enum atr_durability durability);
 
 struct atr_feed {
 	bool present;

@@ -225,18 +225,24 @@ static int load_dests(struct plan_loader *l, const json_t *value, struct atr_fee
 	return ret;
 }
 
-static int load_durability(struct plan_loader *l, const json_t *value, struct atr_feed *feed)
+const char *atr_durability_name(enum atr_durability durability)
 {
 	static const char *const names[] = {[ATR_DURABILITY_NONE] = "none",
 					    [ATR_DURABILITY_ASYNC] = "async",
 					    [ATR_DURABILITY_COMMIT] = "commit"};
+
+	return names[durability];
+}
+
+static int load_durability(struct plan_loader *l, const json_t *value, struct atr_feed *feed)
+{
 	const char *text;
 	int ret = plan_read_string(l, value, "durability", true, &text);
 	unsigned int class = ATR_DURABILITY_NONE;
 
 	if (ret < 0)
 		return ret;
-	while (class <= ATR_DURABILITY_COMMIT && strcmp(names[class], text) != 0)
+	while (class <= ATR_DURABILITY_COMMIT && strcmp(atr_durability_name(class), text) != 0)
 		class ++;
 	if (class > ATR_DURABILITY_COMMIT)
 		return plan_fail_member(l, "durability",

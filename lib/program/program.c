@@ -48,7 +48,8 @@ static int source_state(struct atr_program *program, const struct atr_source *so
 	if (!state->window || !state->reserve)
 		return -ENOMEM;
 	state->reserve->source = source->id;
-	state->reserve->reserved = start;
+	/* In class D a restart reads from the log what was admitted. */
+	state->reserve->reserved = machine->class_d ? UINT64_MAX : start;
 	if (source->rate.per_second > 0) {
 		state->limit = limit_create(&source->rate, 1, machine->socket);
 		if (!state->limit)
@@ -150,6 +151,7 @@ static int build(struct atr_program *program, const struct atr_machine *machine,
 		 "EAL more memory (-m or hugepages)",
 		 plan->source_count);
 	program->udp_port = plan->udp_port;
+	program->waiting_feeds = machine->class_d ? plan->commit_feeds : 0;
 	program->groups = (struct atr_groups){.ip = plan->groups, .count = plan->group_count};
 	program->source = calloc(plan->source_slots + 1, sizeof(*program->source));
 	program->routes = calloc(plan->feed_slots + 1, sizeof(*program->routes));

@@ -10,6 +10,7 @@
 #ifndef ATR_PROGRAM_H
 #define ATR_PROGRAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -74,11 +75,17 @@ struct atr_source_state {
 	uint64_t batch_first, batch_end;
 	uint64_t deferred_first; /* lowest of the deferred ones, UINT64_MAX if there is none */
 	uint32_t waiting;        /* its frames in the shard's `reserving` queue. Owning shard */
+	/* Where acknowledgements go, and the tree (first bytes of its signature) that said so.
+	 * Owning shard. */
+	uint64_t ack_tree;
+	uint32_t ack_ip;
+	uint16_t ack_port, ack_iface;
 };
 
 struct atr_program {
 	const struct atr_plan *plan; /* NULL: no plan is in force */
 	uint64_t generation;
+	uint64_t waiting_feeds; /* of class D: published when durable */
 	uint16_t udp_port;
 	struct atr_groups groups;
 	struct atr_source_state *source; /* plan->source_slots */
@@ -97,6 +104,7 @@ struct atr_machine {
 	struct atr_neighbours *neighbours;
 	const struct atr_state *state;
 	unsigned int shards;
+	bool class_d;           /* durability commit: no high-waters are reserved, feeds may wait */
 	uint16_t feed_src_port; /* UDP source port of feeds */
 	int socket;
 };

@@ -22,6 +22,7 @@
 #include "../program/program.h"
 #include "../quarantine/quarantine.h"
 #include "batch.h"
+#include "commit.h"
 
 #define ATR_STAGES_MAX 16
 
@@ -88,9 +89,10 @@ struct atr_shard {
 	const struct atr_program *program; /* of the current batch */
 
 	/* Running state. */
-	uint64_t log_index;         /* of the next leaf; per epoch while durability is `none` */
+	uint64_t log_index; /* counts what was admitted; an envelope's position where none waits */
 	unsigned int next_handover; /* round robin */
 	bool stopping;              /* no more RX; what is under way is finished */
+	struct atr_commit commit;
 
 	struct atr_rx_stats rx __rte_cache_aligned;
 	struct atr_stage_stats stage[ATR_STAGES_MAX];
@@ -111,8 +113,12 @@ struct atr_shard_config {
 	const struct atr_clock *clock;
 	struct rte_mempool *payloads, *headers;
 	struct atr_auth_params auth;
-	unsigned int queue_frames; /* of deferred and reserving each; a power of two */
-	uint32_t epoch;            /* of the feed sessions */
+	unsigned int queue_frames;         /* of deferred and reserving each; a power of two */
+	uint32_t epoch;                    /* of the feed sessions */
+	uint32_t log_epoch;                /* of those of class D */
+	uint64_t waiting_feeds;            /* feeds of class D */
+	uint64_t feed_next[ATR_FEEDS_MAX]; /* their first message numbers now */
+	struct atr_commit_config commit;
 	unsigned int flush_us;
 	unsigned int simd_bits;
 };

@@ -43,8 +43,11 @@ static struct atr_feeds *feeds_create(const struct atr_shard_config *config)
 		mtu = RTE_MIN(mtu, config->ifaces[i].mtu);
 	}
 	for (unsigned int f = 0; f < ATR_FEEDS_MAX; f++) {
-		atr_mold_session(feeds->feed[f].session, f, config->id, config->epoch);
-		feeds->feed[f].next_sequence = 1;
+		bool waits = config->waiting_feeds >> f & 1;
+
+		atr_mold_session(feeds->feed[f].session, f, config->id,
+				 waits ? config->log_epoch : config->epoch);
+		feeds->feed[f].next_sequence = waits ? config->feed_next[f] : 1;
 	}
 	feeds->ifaces = config->ifaces;
 	feeds->iface_count = config->iface_count;
@@ -89,7 +92,8 @@ static int fill(struct atr_shard *shard, const struct atr_shard_config *config, 
 	shard->feeds = feeds_create(config);
 	if (!shard->node || !shard->batch || !shard->feeds)
 		return -ENOMEM;
-	if (queue_create(&shard->deferred, config->queue_frames, config->socket) < 0)
+	if (atr_commit_create(&shard->commit, &config->commit, config->socket) < 0 ||
+	    queue_create(&shard->deferred, config->queue_frames, config->socket) < 0)
 		return -ENOMEM;
 	return queue_create(&shard->reserving, config->queue_frames, config->socket);
 }
@@ -115,6 +119,7 @@ void atr_shard_free(struct atr_shard *shard)
 {
 	if (!shard)
 		return;
+	atr_commit_free(&shard->commit);
 	queue_free(&shard->deferred);
 	queue_free(&shard->reserving);
 	if (shard->auth)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 10: admitted events into the feeds that the ruleset chose. */
+/* Stage 11: admitted events into those feeds of the ruleset's choice that do not wait for the disk;
+ * the others are the commit stage's. */
 #include "stages.h"
 
 static unsigned int publish_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
@@ -7,17 +8,19 @@ static unsigned int publish_frame(struct atr_shard *shard, struct atr_batch *bat
 	const struct atr_frame *frame = &batch->frame[f];
 	const uint8_t *reason = &batch->event_reason[batch->event_first[f]];
 	const uint64_t *feeds = &batch->event_feeds[batch->event_first[f]];
+	uint64_t now = ~shard->program->waiting_feeds;
 	unsigned int published = 0;
 
 	for (unsigned int e = 0; e < frame->packet_count; e++) {
 		struct atr_message message = {.sequence = frame->hdr->first_sequence + e,
 					      .packet = &frame->packets[e]};
 
-		if (reason[e] != ATR_OK || feeds[e] == 0)
+		if (reason[e] != ATR_OK || (feeds[e] & now) == 0)
 			continue;
 		if (message.packet->flags & ATR_FLAG_ARENA)
 			message.payload = atr_frame_payload(frame, e, &message.payload_length);
-		atr_feeds_publish(shard->feeds, shard->program, feeds[e], &message, batch->now_tsc);
+		atr_feeds_publish(shard->feeds, shard->program, feeds[e] & now, &message,
+				  batch->now_tsc);
 		published++;
 	}
 	return published;
@@ -42,8 +45,7 @@ static void publish_envelope(struct atr_shard *shard, const struct atr_batch *ba
 	atr_feeds_publish(shard->feeds, shard->program, meta->feeds, &message, batch->now_tsc);
 }
 
-/* Tells the control lcore what became of an envelope; it answers the producer. */
-static void settle_envelope(struct atr_shard *shard, struct rte_mbuf *mbuf, uint8_t reason)
+void atr_settle_envelope(struct atr_shard *shard, struct rte_mbuf *mbuf, uint8_t reason)
 {
 	struct atr_book *book = &shard->node->book;
 
@@ -69,9 +71,11 @@ unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch)
 	for (unsigned int i = 0; i < batch->live_count; i++)
 		published += publish_frame(shard, batch, batch->live[i]);
 	for (unsigned int i = 0; i < batch->admit_count; i++) {
+		if (!batch->admit[i])
+			continue;
 		if (batch->admit_reason[i] == ATR_OK)
 			publish_envelope(shard, batch, batch->admit[i]);
-		settle_envelope(shard, batch->admit[i], batch->admit_reason[i]);
+		atr_settle_envelope(shard, batch->admit[i], batch->admit_reason[i]);
 	}
 	atr_feeds_poll(shard->feeds, shard->program, batch->now_tsc);
 	return published;

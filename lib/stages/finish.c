@@ -50,9 +50,29 @@ static void flush_all(struct atr_shard *shard)
 			return;
 }
 
+/* What is logged and not yet durable stays admitted: the log thread makes it durable, the next
+ * start publishes it, and its producers, who had no answer, ask again. */
+static void finish_commit(struct atr_shard *shard)
+{
+	struct atr_commit *commit = &shard->commit;
+	struct atr_book *book = &shard->node->book;
+
+	if (commit->open)
+		atr_commit_seal(shard);
+	while (commit->envelope_head != commit->envelope_tail) {
+		rte_pktmbuf_free(commit->envelope[commit->envelope_head++ % ATR_ADMITS_MAX]);
+		book->datagrams.held--;
+		book->events.held--;
+		book->datagrams.admitted++;
+		book->events.admitted++;
+	}
+}
+
 void atr_shard_finish(struct atr_shard *shard)
 {
 	shard->program = __atomic_load_n(shard->program_slot, __ATOMIC_ACQUIRE);
+	if (shard->commit.log)
+		finish_commit(shard);
 	drain_queue(shard, &shard->deferred);
 	drain_queue(shard, &shard->reserving);
 	drain_hold(shard);

@@ -40,9 +40,22 @@ unsigned int atr_stage_ruleset(struct atr_shard *shard, struct atr_batch *batch)
 unsigned int atr_stage_dedup(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_limit(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_log(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_commit(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_quarantine(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_tx(struct atr_shard *shard, struct atr_batch *batch);
+
+/* Hands the open group to the log thread. There is one. */
+void atr_commit_seal(struct atr_shard *shard);
+
+/* Puts the answer to frame f aside. admitted: of its events; record: of its record in the open
+ * group, or ATR_ACK_NO_RECORD. */
+void atr_ack_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f,
+		   unsigned int admitted, uint32_t record);
+
+/* Accounts for an envelope and tells the control lcore what became of it; that answers the
+ * producer. Consumes the mbuf. */
+void atr_settle_envelope(struct atr_shard *shard, struct rte_mbuf *mbuf, uint8_t reason);
 
 /* Accounts for frame f of the batch (ledger, quarantine) and gives its mbuf away. */
 void atr_settle_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f);

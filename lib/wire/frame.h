@@ -170,6 +170,10 @@ struct atr_frame_spec {
 	uint32_t leaf_count;
 };
 
+/* Writes the header of a frame of count packets (1 to 65,535). */
+void atr_frame_write_hdr(const struct atr_frame_spec *spec, unsigned int count,
+			 uint32_t arena_length, struct atr_frame_hdr *hdr);
+
 /* Writes header, packets and arena (the leaf's bytes) to out and returns their length.
  * -EMSGSIZE if capacity is too small, -EINVAL for no events, too many, or a priority above 3. */
 int atr_frame_build_body(const struct atr_frame_spec *spec, const struct atr_event *events,

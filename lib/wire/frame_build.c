@@ -42,7 +42,7 @@ static void build_packet(const struct atr_event *event, uint32_t source, uint32_
 		memcpy(packet->payload, event->payload, event->payload_length);
 }
 
-static void build_header(const struct atr_frame_spec *spec, unsigned int count,
+void atr_frame_write_hdr(const struct atr_frame_spec *spec, unsigned int count,
 			 uint32_t arena_length, struct atr_frame_hdr *hdr)
 {
 	memset(hdr, 0, sizeof(*hdr));
@@ -88,7 +88,7 @@ int atr_frame_build_body(const struct atr_frame_spec *spec, const struct atr_eve
 		memcpy(out + arena_at + used, events[i].payload, events[i].payload_length);
 		used += events[i].payload_length;
 	}
-	build_header(spec, count, used, (struct atr_frame_hdr *)out);
+	atr_frame_write_hdr(spec, count, used, (struct atr_frame_hdr *)out);
 	return (int)size;
 }
 

@@ -36,9 +36,10 @@ static void uuid_of(uint32_t id, uint8_t uuid[16])
 	memcpy(uuid + 8, &id, sizeof(id));
 }
 
-static void digest_of(const struct atr_identity *m, uint32_t bytes, uint8_t digest[16])
+static void digest_of(uint32_t bytes, uint8_t digest[16])
 {
-	atr_identity_digest(m, (const uint8_t *)&bytes, sizeof(bytes), digest);
+	memset(digest, 0, 16);
+	memcpy(digest, &bytes, sizeof(bytes));
 }
 
 /* What is known about one identity; a list of all of them is the model. */
@@ -59,7 +60,7 @@ static void expect(const struct atr_identity *m, uint32_t id, uint32_t bytes)
 	uint64_t position;
 
 	uuid_of(id, uuid);
-	digest_of(m, bytes, digest);
+	digest_of(bytes, digest);
 	if (k->taken)
 		state = k->bytes != bytes ? ATR_IDENTITY_CONFLICT
 			: k->pending      ? ATR_IDENTITY_PENDING
@@ -83,7 +84,7 @@ static void take(struct atr_identity *m, uint32_t id, uint32_t bytes, uint64_t m
 	int entry;
 
 	uuid_of(id, uuid);
-	digest_of(m, bytes, digest);
+	digest_of(bytes, digest);
 	entry = atr_identity_take(m, 1 + id % 3, uuid, digest, ms);
 	if (*count == CAPACITY) {
 		assert_int_equal(entry, -ENOSPC);
@@ -108,7 +109,7 @@ static void after_expiry(struct atr_identity *m, uint64_t oldest, uint32_t *coun
 		if (!k->taken)
 			continue;
 		uuid_of(id, uuid);
-		digest_of(m, k->bytes, digest);
+		digest_of(k->bytes, digest);
 		if (atr_identity_find(m, 1 + id % 3, uuid, digest, &entry) != ATR_IDENTITY_NEW)
 			continue;
 		assert_false(k->pending);

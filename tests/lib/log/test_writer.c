@@ -34,7 +34,8 @@ static void stop(struct drive *drive)
 static void groups_at_their_limits(void **state)
 {
 	static uint8_t body[ATR_GROUP_BYTES_MAX];
-	const uint32_t empty = ATR_GROUP_BYTES_MAX - 120 - 64 - 7 - (64 + 112 + 64 * 16);
+	const uint32_t empty =
+		ATR_GROUP_BYTES_MAX - 120 - 64 - 7 - (64 + 56) - (64 + 112 + 64 * 16);
 	struct finding finding;
 	struct drive *drive = start(1, &finding);
 	struct atr_record_hdr header = {.kind = ATR_RECORD_FRAME};

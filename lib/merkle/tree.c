@@ -5,14 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-int tree_build(struct tree *tree, const uint8_t (*leaves)[ATR_MERKLE_HASH], size_t count)
+int atr_merkle_tree_init(struct atr_merkle_tree *tree, size_t capacity)
+{
+	/* Each level has half of the one below, rounded up: never more than 2n + depth nodes. */
+	tree->nodes = malloc((2 * capacity + ATR_MERKLE_TREE_LEVELS) * ATR_MERKLE_HASH);
+	if (!tree->nodes)
+		return -ENOMEM;
+	tree->capacity = capacity;
+	tree->levels = 0;
+	return 0;
+}
+
+void atr_merkle_tree_fini(struct atr_merkle_tree *tree)
+{
+	free(tree->nodes);
+	tree->nodes = NULL;
+}
+
+void atr_merkle_tree_build(struct atr_merkle_tree *tree, const uint8_t (*leaves)[ATR_MERKLE_HASH],
+			   size_t count)
 {
 	size_t at = 0, width = count;
 
-	/* Each level has half of the one below, rounded up: never more than 2n + depth nodes. */
-	tree->nodes = malloc((2 * count + ATR_PROOF_MAX + 1) * ATR_MERKLE_HASH);
-	if (!tree->nodes)
-		return -ENOMEM;
 	memcpy(tree->nodes, leaves, count * ATR_MERKLE_HASH);
 	tree->levels = 1;
 	tree->level[0] = 0;
@@ -31,21 +45,14 @@ int tree_build(struct tree *tree, const uint8_t (*leaves)[ATR_MERKLE_HASH], size
 		tree->level[tree->levels++] = at;
 	}
 	tree->level[tree->levels] = at + 1;
-	return 0;
 }
 
-void tree_free(struct tree *tree)
-{
-	free(tree->nodes);
-	tree->nodes = NULL;
-}
-
-const uint8_t *tree_root(const struct tree *tree)
+const uint8_t *atr_merkle_tree_root(const struct atr_merkle_tree *tree)
 {
 	return tree->nodes[tree->level[tree->levels - 1]];
 }
 
-unsigned int tree_proof(const struct tree *tree, size_t index, uint8_t *proof)
+unsigned int atr_merkle_tree_proof(const struct atr_merkle_tree *tree, size_t index, uint8_t *proof)
 {
 	unsigned int n = 0;
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Class D and its logs: keys, recovery at start, the first plan of an empty log, the log thread.
+ *
+ * In the order of a start: durable_open (reads what is there), durable_plan, durable_start (logs
+ * are writable, their thread runs), durable_windows (before a program is published),
+ * durable_identities (after). durable_stop ends the thread when no shard runs any more.
+ */
+#ifndef ATR_DURABLE_H
+#define ATR_DURABLE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../lib/ack/ack.h"
+#include "../../lib/identity/identity.h"
+#include "../../lib/log/log.h"
+#include "../../lib/log/reader.h"
+#include "../../lib/program/program.h"
+#include "../../lib/replay/replay.h"
+#include "../../lib/shard/shard.h"
+#include "../../lib/sign/sign.h"
+#include "options.h"
+
+#define DURABLE_RECOVERED_MAX                                              \
+	64 /* groups that a stop may leave unpublished: buffers of a shard \
+	    */
+
+/* Where a group lies. */
+struct group_place {
+	uint64_t segment, offset;
+	uint32_t length; /* without padding */
+};
+
+struct shard_log {
+	char directory[4096];
+	struct atr_storage *storage;
+	struct atr_log *log;
+	struct atr_log_scan scan;
+	struct atr_replay *replay;
+	/* The last groups of the log, newest at (places - 1) % DURABLE_RECOVERED_MAX. */
+	struct group_place place[DURABLE_RECOVERED_MAX];
+	uint64_t places;
+	struct atr_group_buf *recovered;
+	unsigned int recovered_count;
+	uint64_t feed_next[ATR_FEEDS_MAX]; /* before the recovered groups */
+};
+
+struct durable {
+	enum atr_durability durability;
+	unsigned int shards;
+	uint8_t log_id[16];
+	uint64_t epoch; /* of this start */
+	struct shard_log shard[ATR_SHARDS_MAX];
+	struct atr_signer *checkpoint_key, *acks_key;
+	struct atr_acker *acker;
+	double recovery_seconds;
+	uint64_t recovery_events;
+	pthread_t thread;
+	bool running;
+	bool stop; /* writer: control lcore; reader: the log thread */
+};
+
+/* Opens keys and directories, reads and replays the logs of all shards. Negative errno with a
+ * sentence that names file and remedy: damage, another count of shards, a class that contradicts
+ * what is there. Nothing is changed. */
+int durable_open(struct durable *d, const struct options *options, unsigned int shards,
+		 uint32_t epoch, char *error, size_t size);
+
+/* The plan in force: the log's; for an empty log, or without one, --pipeline's. *plan is NULL where
+ * there is none, and the caller's to free. A FILE that differs from the log's plan is refused. */
+int durable_plan(struct durable *d, const struct options *options, struct atr_plan **plan,
+		 char *error, size_t size);
+
+/* Opens the logs for writing, cuts torn tails (and says so), starts the log thread, and makes the
+ * plan the first record of an empty log. */
+int durable_start(struct durable *d, const struct options *options, const struct atr_plan *plan,
+		  char *error, size_t size);
+
+/* What all shards, and one, are to know of it. */
+void durable_configure(const struct durable *d, const struct options *options,
+		       const struct atr_plan *plan, struct atr_shard_config *config);
+void durable_shard(const struct durable *d, unsigned int shard, struct atr_shard_config *config);
+
+/* Rebuilds the windows of a program's sources from the logs. */
+void durable_windows(const struct durable *d, const struct atr_program *program,
+		     const struct atr_tag_key *key);
+
+/* Rebuilds the memory of envelopes. -ENOSPC with a sentence if it is too small. */
+int durable_identities(const struct durable *d, struct atr_identity *memory, char *error,
+		       size_t size);
+
+/* Ends the log thread, after what was sealed is durable or the log has failed, and closes. */
+void durable_stop(struct durable *d);
+
+/* Frees what durable_open made. */
+void durable_close(struct durable *d);
+
+/* recover.c: loads the last groups of a log, which may not have been published, into
+ * shard->recovered, with the feeds of their events, and finds the numbers before them. */
+int durable_load_recovered(struct shard_log *log, const struct atr_plan *plan, char *error,
+			   size_t size);
+void durable_free_recovered(struct shard_log *log);
+
+/* genesis.c: appends the plan's document to an empty log and waits until it is durable. */
+int durable_genesis(struct atr_log *log, const struct atr_plan *plan, char *error, size_t size);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside the Query gate: telemetry.c (most commands, and turns), telemetry_log.c (logs). */
+#ifndef ATR_TELEMETRY_H
+#define ATR_TELEMETRY_H
+
+#include <rte_telemetry.h>
+
+#include "appliance.h"
+
+/* A dictionary for the next entry of a list: 1; 0 if the page is full (`next` is added then). */
+int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
+		   struct rte_tel_data **entry);
+
+int telemetry_log(const struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d);
+/* Adds the public keys by which the appliance signs. */
+void telemetry_keys(const struct appliance *a, struct rte_tel_data *d);
+
+#endif
