@@ -17,6 +17,7 @@
 #define RECORDS_MAX 65536
 #define HEX_SIZE    (2 * ATR_HASH_SIZE + 1)
 #define PATH_SIZE   4200
+#define NAME_SIZE   64
 #define QUIET_NS    UINT64_C(2000000000) /* without a word of progress */
 
 static const struct usage rebuild_usage = {
@@ -109,7 +110,7 @@ static int see_group(void *context, const struct atr_group_hdr *group, uint64_t 
 static int compare_file(const char *directory, const struct made *made)
 {
 	struct atr_snapshot snapshot;
-	char path[PATH_SIZE], error[LOG_ERROR_SIZE];
+	char path[PATH_SIZE + NAME_SIZE], error[LOG_ERROR_SIZE];
 	int same;
 
 	snprintf(path, sizeof(path), "%s/" ATR_SNAPSHOT_NAME, directory, made->groups);
