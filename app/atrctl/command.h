@@ -29,5 +29,6 @@ int cmd_path(int argc, char **argv);
 int cmd_quarantine(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_log(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
 
 #endif

@@ -25,6 +25,8 @@ static const struct command commands[] = {
 	{"quarantine", "what it refused", cmd_quarantine},
 	{"trace", "an event's whole story, from the log", cmd_trace},
 	{"log", "verify, prove, export: the log as anybody can check it", cmd_log},
+	{"snapshot", "show a snapshot of a log's state, or make it again from the log",
+	 cmd_snapshot},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -12,12 +12,12 @@
 #define KEY_B "0e15fd58b179127b5f03943359ee52c5c1f7d2db7b332171228bd22a79d985c3"
 
 /* A type of which state is kept, by room and label. */
-#define KEPT(id, name, op)                                                                      \
-	"{\"id\":" id ",\"name\":\"" name "\",\"state\":{" op ",\"key\":[\"room\",\"label\"]}," \
-	"\"binary\":{\"size\":16,\"tail\":{\"name\":\"label\",\"max\":20},\"fields\":["         \
-	"{\"name\":\"value\",\"at\":0,\"kind\":\"i64\",\"scale\":2,\"absent_raw\":-1},"         \
-	"{\"name\":\"room\",\"at\":8,\"kind\":\"u64\",\"scale\":1}]},"                          \
-	"\"json\":{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"number\"},"        \
+#define KEPT(id, name, op)                                                                       \
+	",{\"id\":" id ",\"name\":\"" name "\",\"state\":{" op ",\"key\":[\"room\",\"label\"]}," \
+	"\"binary\":{\"size\":16,\"tail\":{\"name\":\"label\",\"max\":20},\"fields\":["          \
+	"{\"name\":\"value\",\"at\":0,\"kind\":\"i64\",\"scale\":2,\"absent_raw\":-1},"          \
+	"{\"name\":\"room\",\"at\":8,\"kind\":\"u64\",\"scale\":1}]},"                           \
+	"\"json\":{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"number\"},"         \
 	"\"room\":{\"type\":\"number\"},\"label\":{\"type\":\"string\"}}}}"
 
 const char replay_plan_text[] =
@@ -31,62 +31,38 @@ const char replay_plan_text[] =
 	"\"types\":[{\"id\":1,\"name\":\"reading\","
 	"\"binary\":{\"size\":8,\"fields\":[{\"name\":\"value\",\"at\":0,\"kind\":\"i32\"},"
 	"{\"name\":\"room\",\"at\":4,\"kind\":\"u32\"}]},"
-	"\"json\":{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"number\"}}}}"
-	"," KEPT("2", "last", "\"op\":\"last\"") "," KEPT("3", "sum", "\"op\":\"increment\",\"value\":\"value\"") "," KEPT("4", "most", "\"op\":\"maximum\",\"value\":\"value\"") "," KEPT(
-		"5", "set",
-		"\"op\":\"set\",\"value\":\"value\"") "," KEPT("6", "gone",
-							       "\"op\":\"delete\",\"of\":"
-							       "\"sum\"") "],"
-									  "\"topics\":[{"
-									  "\"id\":1,\"name\":"
-									  "\"t.a\"}],"
-									  "\"rules\":[{"
-									  "\"name\":\"all\","
-									  "\"roles\":[\"r\"],"
-									  "\"topics\":[\"t.*"
-									  "\"],\"types\":["
-									  "\"reading\"],"
-									  "\"feeds\":[\"all\","
-									  "\"later\"]},"
-									  "{\"name\":\"kept\","
-									  "\"roles\":[\"r\"],"
-									  "\"topics\":[\"t.*"
-									  "\"],"
-									  "\"types\":["
-									  "\"last\",\"sum\","
-									  "\"most\",\"set\","
-									  "\"gone\"],"
-									  "\"feeds\":[]},"
-									  "{\"name\":"
-									  "\"strong\","
-									  "\"roles\":[\"r\"],"
-									  "\"topics\":[\"t.*"
-									  "\"],\"types\":["
-									  "\"reading\"],"
-									  "\"where\":[{"
-									  "\"field\":"
-									  "\"value\",\"op\":"
-									  "\">=\",\"value\":"
-									  "100}],\"feeds\":["
-									  "\"strong\"]}],"
-									  "\"feeds\":[{\"id\":"
-									  "0,\"name\":\"all\","
-									  "\"durability\":"
-									  "\"commit\","
-									  "\"destinations\":[]"
-									  "},"
-									  "{\"id\":1,\"name\":"
-									  "\"strong\","
-									  "\"durability\":"
-									  "\"commit\","
-									  "\"destinations\":[]"
-									  "},"
-									  "{\"id\":2,\"name\":"
-									  "\"later\","
-									  "\"durability\":"
-									  "\"async\","
-									  "\"destinations\":[]"
-									  "}]}";
+	"\"json\":{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"number\"}}}}" KEPT(
+		"2", "last", "\"op\":\"last\"") KEPT("3", "sum",
+						     "\"op\":\"increment\",\"value\":\"value\"")
+		KEPT("4", "most", "\"op\":\"maximum\",\"value\":\"value\"") KEPT(
+			"5", "set", "\"op\":\"set\",\"value\":\"value\"")
+			KEPT("6", "gone",
+			     "\"op\":\"delete\",\"of\":\"sum\"") "],\"topics\":[{\"id\":1,\"name\":"
+								 "\"t.a\"}],"
+								 "\"rules\":[{\"name\":\"all\","
+								 "\"roles\":[\"r\"],\"topics\":["
+								 "\"t.*\"],\"types\":[\"reading\"],"
+								 "\"feeds\":[\"all\",\"later\"]},"
+								 "{\"name\":\"kept\",\"roles\":["
+								 "\"r\"],\"topics\":[\"t.*\"],"
+								 "\"types\":[\"last\",\"sum\","
+								 "\"most\",\"set\",\"gone\"],"
+								 "\"feeds\":[]},"
+								 "{\"name\":\"strong\",\"roles\":["
+								 "\"r\"],\"topics\":[\"t.*\"],"
+								 "\"types\":[\"reading\"],"
+								 "\"where\":[{\"field\":\"value\","
+								 "\"op\":\">=\",\"value\":100}],"
+								 "\"feeds\":[\"strong\"]}],"
+								 "\"feeds\":[{\"id\":0,\"name\":"
+								 "\"all\",\"durability\":"
+								 "\"commit\",\"destinations\":[]},"
+								 "{\"id\":1,\"name\":\"strong\","
+								 "\"durability\":\"commit\","
+								 "\"destinations\":[]},"
+								 "{\"id\":2,\"name\":\"later\","
+								 "\"durability\":\"async\","
+								 "\"destinations\":[]}]}";
 
 void replay_log_init(struct replay_log *log)
 {
