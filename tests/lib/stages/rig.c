@@ -344,6 +344,11 @@ static void remove_directory(const struct rig *rig)
 
 static void free_all(struct rig *rig)
 {
+	/* What nobody has received. */
+	for (unsigned int p = 0; p < RIG_PORTS; p++)
+		for (unsigned int q = 0; q < rig->shards; q++)
+			for (void *m; rte_ring_dequeue(rig->in[p][q], &m) == 0;)
+				rte_pktmbuf_free(m);
 	atr_quarantine_stop(rig->quarantine);
 	expect_no_leak(rig);
 	atr_control_free(rig->control);
@@ -397,9 +402,5 @@ void rig_kill(struct rig *rig)
 		atr_shard_finish(rig->shard[s]);
 	atr_control_finish(rig->control);
 	rig_collect(rig, NULL, 0);
-	for (unsigned int p = 0; p < RIG_PORTS; p++)
-		for (unsigned int q = 0; q < rig->shards; q++)
-			for (void *m; rte_ring_dequeue(rig->in[p][q], &m) == 0;)
-				rte_pktmbuf_free(m);
 	free_all(rig);
 }

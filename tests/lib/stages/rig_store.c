@@ -161,6 +161,7 @@ int rig_store_open(struct rig_store *store, const struct atr_plan *plan)
 					 sizeof(store->error));
 	if (rc == 0)
 		rc = make_acker(store, plan);
+	crash_together(store);
 	if (rc < 0)
 		rig_store_close(store);
 	return rc;
