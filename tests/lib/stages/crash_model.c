@@ -257,6 +257,12 @@ static void read_log(struct crash_model *model, unsigned int shard)
 
 /* --- Do they agree? --- */
 
+/* No rule for the one, no source of the level for the other. */
+static bool against_rules(const struct model_frame *f)
+{
+	return f->is.topic == TOPIC_SHUT || f->is.topic == TOPIC_HIGH;
+}
+
 static void check_frame(struct crash_model *model, const struct model_frame *f)
 {
 	for (unsigned int e = 0; e < f->is.count; e++) {
@@ -268,7 +274,7 @@ static void check_frame(struct crash_model *model, const struct model_frame *f)
 		if (f->told[e] == TOLD_NEVER && f->logged[e])
 			WRONG(model, "source %u, %llu was refused (%u) and is in the log",
 			      f->is.source, sequence, f->reason[e]);
-		if (f->is.topic == TOPIC_SHUT && f->logged[e])
+		if (against_rules(f) && f->logged[e])
 			WRONG(model, "source %u, %llu is against the rules and in the log",
 			      f->is.source, sequence);
 	}
@@ -356,7 +362,7 @@ bool model_check_end(struct crash_model *model)
 				WRONG(model, "source %u, %llu is in the log, and %u was the answer",
 				      f->is.source, (unsigned long long)f->is.first + e,
 				      f->reason[e]);
-			if (!f->logged[e] && taken && f->is.topic != TOPIC_SHUT &&
+			if (!f->logged[e] && taken && !against_rules(f) &&
 			    f->reason[e] != ATR_REASON_CONFLICT)
 				WRONG(model, "source %u, %llu is taken, and %u was the answer",
 				      f->is.source, (unsigned long long)f->is.first + e,
