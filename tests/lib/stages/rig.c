@@ -112,7 +112,8 @@ static void make_world(struct rig *rig, const struct rig_options *options)
 		.down = 4096,
 		.handover = options->handover_ring ? options->handover_ring : 256,
 		.acks = rig->store ? 1024 : 0,
-		.acks_size = sizeof(struct atr_ack_item)};
+		.acks_size = sizeof(struct atr_ack_item),
+		.gaps = 16};
 	struct atr_quarantine_params quarantine = {.directory = rig->directory,
 						   .file_bytes = 16u << 20,
 						   .files = 2,
