@@ -16,35 +16,16 @@
 #include "../../lib/ack/ack.h"
 #include "../../lib/identity/identity.h"
 #include "../../lib/log/log.h"
-#include "../../lib/log/reader.h"
 #include "../../lib/program/program.h"
-#include "../../lib/replay/replay.h"
+#include "../../lib/recovery/recovery.h"
 #include "../../lib/shard/shard.h"
 #include "../../lib/sign/sign.h"
 #include "options.h"
-
-#define DURABLE_RECOVERED_MAX                                              \
-	64 /* groups that a stop may leave unpublished: buffers of a shard \
-	    */
-
-/* Where a group lies. */
-struct group_place {
-	uint64_t segment, offset;
-	uint32_t length; /* without padding */
-};
 
 struct shard_log {
 	char directory[4096];
 	struct atr_storage *storage;
 	struct atr_log *log;
-	struct atr_log_scan scan;
-	struct atr_replay *replay;
-	/* The last groups of the log, newest at (places - 1) % DURABLE_RECOVERED_MAX. */
-	struct group_place place[DURABLE_RECOVERED_MAX];
-	uint64_t places;
-	struct atr_group_buf *recovered;
-	unsigned int recovered_count;
-	uint64_t feed_next[ATR_FEEDS_MAX]; /* before the recovered groups */
 };
 
 struct durable {
@@ -53,6 +34,7 @@ struct durable {
 	uint8_t log_id[16];
 	uint64_t epoch; /* of this start */
 	struct shard_log shard[ATR_SHARDS_MAX];
+	struct atr_recovery recovery[ATR_SHARDS_MAX];
 	struct atr_signer *checkpoint_key, *acks_key;
 	struct atr_acker *acker;
 	double recovery_seconds;
@@ -96,14 +78,5 @@ void durable_stop(struct durable *d);
 
 /* Frees what durable_open made. */
 void durable_close(struct durable *d);
-
-/* recover.c: loads the last groups of a log, which may not have been published, into
- * shard->recovered, with the feeds of their events, and finds the numbers before them. */
-int durable_load_recovered(struct shard_log *log, const struct atr_plan *plan, char *error,
-			   size_t size);
-void durable_free_recovered(struct shard_log *log);
-
-/* genesis.c: appends the plan's document to an empty log and waits until it is durable. */
-int durable_genesis(struct atr_log *log, const struct atr_plan *plan, char *error, size_t size);
 
 #endif

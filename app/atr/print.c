@@ -26,7 +26,8 @@ static void print_logs(const struct durable *d)
 		return;
 	for (unsigned int s = 0; s < d->shards; s++)
 		printf("log %s, %s: %" PRIu64 " leaves\n", d->shard[s].directory,
-		       atr_storage_engine(d->shard[s].storage), d->shard[s].scan.end.frontier.size);
+		       atr_storage_engine(d->shard[s].storage),
+		       d->recovery[s].scan.end.frontier.size);
 	if (d->recovery_events > 0)
 		printf("  recovered %" PRIu64 " events in %.2f s, %.1f M events/s\n",
 		       d->recovery_events, d->recovery_seconds,

@@ -80,6 +80,7 @@ struct atr_source_state {
 	uint64_t ack_tree;
 	uint32_t ack_ip;
 	uint16_t ack_port, ack_iface;
+	bool ack_earned; /* by a tree that brought something new */
 };
 
 struct atr_program {

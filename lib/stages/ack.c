@@ -22,9 +22,11 @@ static bool has_room(const struct atr_commit *commit, unsigned int items)
 }
 
 /* Acknowledgements go to where the source's latest proven tree came from, if that tree brought
- * something new: a replay from elsewhere redirects nothing. */
+ * something new: a replay from elsewhere redirects nothing. Until a tree has done so (after a
+ * restart, producers that only ask again never would) they go to where its latest frame came from.
+ */
 static void note_address(struct atr_commit *commit, struct atr_source_state *state,
-			 struct rte_mbuf *mbuf, const struct atr_frame *frame)
+			 struct rte_mbuf *mbuf, const struct atr_frame *frame, bool admitted)
 {
 	const struct atr_meta *meta = atr_meta(mbuf);
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
@@ -32,8 +34,9 @@ static void note_address(struct atr_commit *commit, struct atr_source_state *sta
 	uint64_t tree;
 
 	memcpy(&tree, frame->signature, sizeof(tree));
-	if (state->ack_tree == tree)
+	if (state->ack_earned && (!admitted || state->ack_tree == tree))
 		return;
+	state->ack_earned = admitted;
 	state->ack_tree = tree;
 	if (state->ack_ip == meta->src_ip && state->ack_port == meta->src_port &&
 	    state->ack_iface == meta->port_id)
@@ -81,8 +84,7 @@ void atr_ack_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned in
 		commit->stats.acks_dropped++;
 		return;
 	}
-	if (admitted > 0)
-		note_address(commit, state, batch->mbuf[f], frame);
+	note_address(commit, state, batch->mbuf[f], frame, admitted > 0);
 	item = &add(commit)->item;
 	memcpy(item->frame.leaf, batch->leaf[f], sizeof(item->frame.leaf));
 	item->frame.first_sequence = frame->hdr->first_sequence;

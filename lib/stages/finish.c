@@ -51,7 +51,8 @@ static void flush_all(struct atr_shard *shard)
 }
 
 /* What is logged and not yet durable stays admitted: the log thread makes it durable, the next
- * start publishes it, and its producers, who had no answer, ask again. */
+ * start publishes it, and its producers, who had no answer, ask again. The control lcore, which
+ * answers nobody any more, is told for the sake of copies that wait for an envelope. */
 static void finish_commit(struct atr_shard *shard)
 {
 	struct atr_commit *commit = &shard->commit;
@@ -60,11 +61,10 @@ static void finish_commit(struct atr_shard *shard)
 	if (commit->open)
 		atr_commit_seal(shard);
 	while (commit->envelope_head != commit->envelope_tail) {
-		rte_pktmbuf_free(commit->envelope[commit->envelope_head++ % ATR_ADMITS_MAX]);
 		book->datagrams.held--;
 		book->events.held--;
-		book->datagrams.admitted++;
-		book->events.admitted++;
+		atr_settle_envelope(
+			shard, commit->envelope[commit->envelope_head++ % ATR_ADMITS_MAX], ATR_OK);
 	}
 }
 

@@ -111,6 +111,8 @@ static void make_world(struct rig *rig, const struct rig_options *options)
 		.link = 64,
 		.down = 4096,
 		.handover = options->handover_ring ? options->handover_ring : 256,
+		.acks = rig->store ? 1024 : 0,
+		.acks_size = sizeof(struct atr_ack_item),
 		.gaps = 16};
 	struct atr_quarantine_params quarantine = {.directory = rig->directory,
 						   .file_bytes = 16u << 20,
@@ -153,6 +155,20 @@ static void make_world(struct rig *rig, const struct rig_options *options)
 	assert_int_equal(rte_rcu_qsbr_init(rig->rcu, RIG_SHARDS), 0);
 }
 
+static void take_log(const struct rig *rig, unsigned int shard, struct atr_shard_config *config)
+{
+	const struct rig_store *store = rig->store;
+
+	config->commit = (struct atr_commit_config){.log = store->log[shard],
+						    .durability = ATR_DURABILITY_COMMIT,
+						    .seal_bytes = store->seal_bytes,
+						    .seal_us = store->seal_us,
+						    .acks = store->acks};
+	config->epoch = (uint32_t)store->epoch;
+	config->waiting_feeds = rig->plan->commit_feeds;
+	atr_recovery_shard(&store->recovery[shard], store->epoch, config);
+}
+
 static void make_shards(struct rig *rig, const struct rig_options *options)
 {
 	unsigned int per_source = options->hold_per_source ? options->hold_per_source : RIG_HOLD;
@@ -180,14 +196,21 @@ static void make_shards(struct rig *rig, const struct rig_options *options)
 					  .simd_bits = 512};
 	char error[400];
 
-	atr_tag_key_init(&config.tag_key);
+	atr_tag_key_init(&rig->tag_key);
+	config.tag_key = rig->tag_key;
 	for (unsigned int s = 0; s < rig->shards; s++) {
 		config.id = s;
+		if (rig->store)
+			take_log(rig, s, &config);
 		rig->shard[s] = atr_shard_create(&config, error, sizeof(error));
 		assert_non_null(rig->shard[s]);
 		rig->ledger.node[rig->ledger.nodes++] = rig->shard[s]->node;
-		for (unsigned int f = 0; f < 2; f++)
-			rig->mold_next[f][s] = 1;
+		for (unsigned int f = 0; f < 2; f++) {
+			bool waits = config.waiting_feeds >> f & 1;
+
+			rig->mold_next[f][s] = waits ? config.feed_next[f] : 1;
+			rig->mold_epoch[f][s] = waits ? config.log_epoch : config.epoch;
+		}
 	}
 }
 
@@ -206,6 +229,10 @@ static void make_control(struct rig *rig)
 					    .program_slot = &rig->program};
 	char error[400];
 
+	if (rig->store) {
+		config.durability = ATR_DURABILITY_COMMIT;
+		config.acker = rig->store->acker;
+	}
 	rig->control = atr_control_create(&config, error, sizeof(error));
 	assert_non_null(rig->control);
 	rig->ledger.node[rig->ledger.nodes++] = rig->control->node;
@@ -218,6 +245,7 @@ static void publish(struct rig *rig, const struct atr_plan *plan, uint64_t gener
 				      .neighbours = rig->neighbours,
 				      .state = rig->state,
 				      .shards = rig->shards,
+				      .class_d = rig->store != NULL,
 				      .feed_src_port = 26401};
 	char error[400] = "";
 	struct atr_program *program =
@@ -225,12 +253,30 @@ static void publish(struct rig *rig, const struct atr_plan *plan, uint64_t gener
 
 	if (!program)
 		fail_msg("%s", error);
+	for (unsigned int s = 0; plan && rig->store && s < rig->shards; s++)
+		atr_recovery_windows(&rig->store->recovery[s], program, &rig->tag_key);
 	assert_int_equal(atr_control_publish(rig->control, program, 1024, error, sizeof(error)), 0);
 }
 
 void rig_publish(struct rig *rig)
 {
 	publish(rig, rig->plan, 1);
+}
+
+static void free_keys(struct rig *rig)
+{
+	atr_plan_free(rig->plan);
+	for (unsigned int s = 1; s < RTE_DIM(rig->frame_key); s++) {
+		atr_signer_free(rig->frame_key[s]);
+		atr_signer_free(rig->envelope_key[s]);
+		atr_signer_free(rig->old_key[s]);
+	}
+}
+
+static void listen_to_acks(struct rig *rig)
+{
+	rig->ack_reader = (struct atr_ack_reader){.realm = RIG_REALM, .key = ATR_ACK_KEY};
+	atr_signer_public(rig->store->acks_key, rig->ack_reader.public_key);
 }
 
 struct rig *rig_start(const struct rig_options *options)
@@ -244,17 +290,32 @@ struct rig *rig_start(const struct rig_options *options)
 	rig->headers = pools[2];
 	for (unsigned int i = 0; i < RTE_DIM(pools); i++)
 		rig->in_use[i] = rte_mempool_in_use_count(pools[i]);
-	strcpy(rig->directory, "/tmp/atr-rig-XXXXXX");
-	assert_non_null(mkdtemp(rig->directory));
+	rig->options = *options;
 	make_keys(rig);
+	rig->plan = rig_plan(rig, options);
+	assert_non_null(rig->plan);
+	if (options->store && rig_store_open(options->store, rig->plan) < 0) {
+		free_keys(rig);
+		rte_free(rig);
+		return NULL;
+	}
+	rig->store = options->store;
+	strcpy(rig->directory, rig->store ? rig->store->directory : "/tmp/atr-rig-XXXXXX");
+	if (rig->store)
+		listen_to_acks(rig);
+	else
+		assert_non_null(mkdtemp(rig->directory));
 	make_world(rig, options);
 	make_shards(rig, options);
 	make_control(rig);
-	rig->plan = rig_plan(rig, options);
-	assert_non_null(rig->plan);
 	publish(rig, NULL, 0);
 	if (!options->no_plan)
 		rig_publish(rig);
+	for (unsigned int s = 0; rig->store && rig->control->identity && s < rig->shards; s++)
+		assert_int_equal(atr_recovery_identities(&rig->store->recovery[s],
+							 rig->control->identity, rig->store->error,
+							 sizeof(rig->store->error)),
+				 0);
 	return rig;
 }
 
@@ -282,6 +343,39 @@ static void remove_directory(const struct rig *rig)
 	assert_int_equal(system(command), 0);
 }
 
+static void free_all(struct rig *rig)
+{
+	/* What nobody has received. */
+	for (unsigned int p = 0; p < RIG_PORTS; p++)
+		for (unsigned int q = 0; q < rig->shards; q++)
+			for (void *m; rte_ring_dequeue(rig->in[p][q], &m) == 0;)
+				rte_pktmbuf_free(m);
+	atr_quarantine_stop(rig->quarantine);
+	expect_no_leak(rig);
+	atr_control_free(rig->control);
+	for (unsigned int s = 0; s < rig->shards; s++)
+		atr_shard_free(rig->shard[s]);
+	atr_program_free(rig->program);
+	atr_bridge_free(&rig->bridge);
+	rte_free(rig->rcu);
+	atr_neighbours_free(rig->neighbours);
+	atr_state_close(rig->state);
+	if (rig->store)
+		rig_store_close(rig->store);
+	else
+		remove_directory(rig);
+	free_keys(rig);
+	rte_free(rig);
+}
+
+/* End of session is sent three times on every feed that ends. */
+static unsigned int ends_expected(const struct rig *rig)
+{
+	unsigned int waiting = (unsigned int)__builtin_popcountll(rig->program->waiting_feeds);
+
+	return rig->program->plan ? 3 * (2 - waiting) * rig->shards : 0;
+}
+
 void rig_stop(struct rig *rig)
 {
 	struct atr_ledger_reading reading;
@@ -296,23 +390,18 @@ void rig_stop(struct rig *rig)
 	assert_int_equal(
 		reading.events.in_hold + reading.events.in_handover + reading.events.in_bridge, 0);
 	rig_collect(rig, NULL, 0);
-	assert_int_equal(rig->ends, rig->program->plan ? 3 * 2 * rig->shards : 0);
-	atr_quarantine_stop(rig->quarantine);
-	expect_no_leak(rig);
-	atr_control_free(rig->control);
+	assert_int_equal(rig->ends, ends_expected(rig));
+	if (rig->store)
+		rig_store_drain(rig->store);
+	free_all(rig);
+}
+
+void rig_kill(struct rig *rig)
+{
+	rig->dead = true;
 	for (unsigned int s = 0; s < rig->shards; s++)
-		atr_shard_free(rig->shard[s]);
-	atr_program_free(rig->program);
-	atr_bridge_free(&rig->bridge);
-	rte_free(rig->rcu);
-	atr_neighbours_free(rig->neighbours);
-	atr_state_close(rig->state);
-	atr_plan_free(rig->plan);
-	for (unsigned int s = 1; s < RTE_DIM(rig->frame_key); s++) {
-		atr_signer_free(rig->frame_key[s]);
-		atr_signer_free(rig->envelope_key[s]);
-		atr_signer_free(rig->old_key[s]);
-	}
-	remove_directory(rig);
-	rte_free(rig);
+		atr_shard_finish(rig->shard[s]);
+	atr_control_finish(rig->control);
+	rig_collect(rig, NULL, 0);
+	free_all(rig);
 }

@@ -15,6 +15,7 @@
 #include "../../../lib/shard/shard.h"
 #include "../../../lib/sign/sign.h"
 #include "../../../lib/stages/stages.h"
+#include "rig_store.h"
 
 #define RIG_SOURCES  6 /* of the plan: ids 1..6; frames of id 7 are of nobody */
 #define RIG_SHARDS   2
@@ -35,6 +36,15 @@ struct rig_options {
 	unsigned int hold_per_source;
 	bool no_plan;
 	uint64_t start; /* durable high-water of every source before this start */
+	/* The log of class D, the caller's, closed; NULL: durability none. Feed 0 is of class D
+	 * then, and feed 1 if big_waits. */
+	struct rig_store *store;
+	bool big_waits;
+	/* What producers are told; NULL: nobody listens. */
+	void *listener;
+	void (*on_reply)(void *listener, const char *json);
+	void (*on_ack)(void *listener, const struct atr_ack_notice *notice,
+		       const struct atr_ack_entry *entry);
 };
 
 struct rig {
@@ -61,16 +71,25 @@ struct rig {
 	uint64_t mold_next[2][RIG_SHARDS];
 	unsigned int other_packets, ends;
 	char reply[512];
+	struct rig_options options;
+	struct rig_store *store;
+	struct atr_tag_key tag_key;
+	struct atr_ack_reader ack_reader;
+	uint32_t mold_epoch[2][RIG_SHARDS];
+	bool dead; /* power has failed: what leaves now never left */
 };
 
 /* One process, one rig: EAL, ports and pools live as long as the group of tests. */
 int rig_boot(void **state);
 int rig_end(void **state);
 
+/* NULL only if the store does not open; its error says why. */
 struct rig *rig_start(const struct rig_options *options);
 /* Ends shards and control as the appliance does, holds that the ledgers balance with nothing in
  * flight and that no mbuf is lost, and frees everything. */
 void rig_stop(struct rig *rig);
+/* Power has failed: frees everything; nothing is sent, written or checked any more. */
+void rig_kill(struct rig *rig);
 /* Puts the plan in force, where it was started with none. */
 void rig_publish(struct rig *rig);
 
@@ -119,6 +138,7 @@ struct atr_ledger_total rig_datagrams(struct rig *rig);
 /* An event that left in a feed. */
 struct rig_event {
 	unsigned int feed, shard;
+	uint64_t number; /* of the message */
 	uint64_t sequence;
 	uint32_t source, value;
 	bool envelope;

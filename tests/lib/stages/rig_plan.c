@@ -12,7 +12,6 @@
 
 #define PLAN_MAX  16384
 #define TREE_MAX  512
-#define FEEDS     "\"feeds\":[{\"id\":0,\"name\":\"all\",\"level\":5,\"durability\":\"none\","
 #define RULE_TAIL "\"topics\":[\"a.open\",\"a.high\",\"a.slow\"],"
 
 static const char head[] = "{\"atr_plan\":1,\"name\":\"rig\",\"version\":1,"
@@ -30,9 +29,10 @@ static const char tail[] =
 	"\"rules\":[{\"name\":\"r\",\"any_source\":true," RULE_TAIL
 	"\"types\":[\"reading\",\"note\"],\"feeds\":[\"all\"]},"
 	"{\"name\":\"b\",\"any_source\":true," RULE_TAIL "\"types\":[\"reading\"],"
-	"\"where\":[{\"field\":\"value\",\"op\":\">=\",\"value\":500}],\"feeds\":[\"big\"]}]," FEEDS
+	"\"where\":[{\"field\":\"value\",\"op\":\">=\",\"value\":500}],\"feeds\":[\"big\"]}],"
+	"\"feeds\":[{\"id\":0,\"name\":\"all\",\"level\":5,\"durability\":\"%s\","
 	"\"destinations\":[{\"to\":\"10.0.0.9:5000\"}]},"
-	"{\"id\":1,\"name\":\"big\",\"level\":5,\"durability\":\"none\","
+	"{\"id\":1,\"name\":\"big\",\"level\":5,\"durability\":\"%s\","
 	"\"destinations\":[{\"to\":\"10.0.0.9:5001\"}]}]}";
 
 static void key_text(const struct atr_signer *signer, char *out)
@@ -66,7 +66,9 @@ struct atr_plan *rig_plan(const struct rig *rig, const struct rig_options *optio
 			      s > 1 ? "," : "", s, s, options->window, options->max_ahead, rate,
 			      frames, envelopes, old);
 	}
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "],%s", tail);
+	n += snprintf(text + n, sizeof(text) - (size_t)n, "],");
+	n += snprintf(text + n, sizeof(text) - (size_t)n, tail, options->store ? "commit" : "none",
+		      options->store && options->big_waits ? "commit" : "none");
 	plan = atr_plan_load(text, (size_t)n, error, sizeof(error));
 	if (!plan)
 		fprintf(stderr, "%s\n", error);

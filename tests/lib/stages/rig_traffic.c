@@ -109,6 +109,17 @@ void rig_turn(struct rig *rig, unsigned int shard)
 	rig_ledger(rig);
 }
 
+/* Shards that wait for a disk that works. */
+static unsigned int committing(const struct rig *rig)
+{
+	unsigned int waiting = 0;
+
+	for (unsigned int s = 0; s < rig->shards; s++)
+		waiting += atr_log_state(rig->store->log[s], NULL) == ATR_LOG_OK &&
+			   atr_commit_busy(&rig->shard[s]->commit);
+	return rig_store_crashed(rig->store) ? 0 : waiting;
+}
+
 void rig_settle(struct rig *rig)
 {
 	unsigned int quiet = 0;
@@ -121,6 +132,8 @@ void rig_settle(struct rig *rig)
 		for (unsigned int s = 0; s < rig->shards; s++)
 			moved += atr_shard_run(rig->shard[s]);
 		moved += atr_control_run(rig->control);
+		if (rig->store && !rig_store_crashed(rig->store))
+			moved += rig_store_work(rig->store) + committing(rig);
 		r = rig_ledger(rig);
 		moved += r.datagrams.in_handover + r.datagrams.in_bridge > 0;
 		for (unsigned int s = 0; s < rig->shards; s++)
@@ -142,8 +155,8 @@ static unsigned int one_mold(struct rig *rig, unsigned int port_feed, const uint
 	assert_int_equal(atr_mold_parse(data, length, &packet), 0);
 	assert_int_equal(atr_mold_session_parse(packet.session, &feed, &shard, &epoch), 0);
 	assert_int_equal(feed, port_feed);
-	assert_int_equal(epoch, 1);
 	assert_true(shard < rig->shards);
+	assert_int_equal(epoch, rig->mold_epoch[feed][shard]);
 	assert_true(packet.sequence == rig->mold_next[feed][shard]);
 	if (packet.count == ATR_MOLD_COUNT_END) {
 		rig->ends++;
@@ -153,6 +166,7 @@ static unsigned int one_mold(struct rig *rig, unsigned int port_feed, const uint
 	while (atr_mold_next(&packet, &cursor, &e) == 1) {
 		struct rig_event out = {.feed = feed,
 					.shard = shard,
+					.number = packet.sequence + n,
 					.sequence = e.sequence,
 					.source = e.packet->sender_id,
 					.envelope = e.packet->flags & ATR_FLAG_ENVELOPE};
@@ -164,6 +178,37 @@ static unsigned int one_mold(struct rig *rig, unsigned int port_feed, const uint
 	}
 	assert_int_equal(n, packet.count);
 	return n;
+}
+
+struct ack_context {
+	const struct rig *rig;
+};
+
+static void ack_entry(void *context, const struct atr_ack_notice *notice,
+		      const struct atr_ack_entry *entry)
+{
+	const struct rig *rig = ((const struct ack_context *)context)->rig;
+
+	if (rig->options.on_ack)
+		rig->options.on_ack(rig->options.listener, notice, entry);
+}
+
+/* A reply in JSON, or an acknowledgement, which must be right in every byte. */
+static void to_producer(struct rig *rig, const uint8_t *data, unsigned int length)
+{
+	struct ack_context context = {rig};
+	const struct atr_ack_visitor visitor = {ack_entry, &context};
+
+	if (data[0] != '{') {
+		assert_non_null(rig->store);
+		assert_int_equal(atr_ack_parse(&rig->ack_reader, data, length, &visitor), ATR_OK);
+		return;
+	}
+	assert_true(length < sizeof(rig->reply));
+	memcpy(rig->reply, data, length);
+	rig->reply[length] = '\0';
+	if (rig->options.on_reply)
+		rig->options.on_reply(rig->options.listener, rig->reply);
 }
 
 static unsigned int one_packet(struct rig *rig, const uint8_t *p, unsigned int length,
@@ -183,11 +228,8 @@ static unsigned int one_packet(struct rig *rig, const uint8_t *p, unsigned int l
 	if (ip->next_proto_id == IPPROTO_UDP && (port == 5000 || port == 5001))
 		return one_mold(rig, port - 5000, p + HDRS, length - HDRS, events, capacity);
 	rig->other_packets++;
-	if (ip->next_proto_id == IPPROTO_UDP && port == SRC_PORT) {
-		assert_true(length - HDRS < sizeof(rig->reply));
-		memcpy(rig->reply, p + HDRS, length - HDRS);
-		rig->reply[length - HDRS] = '\0';
-	}
+	if (ip->next_proto_id == IPPROTO_UDP && port == SRC_PORT)
+		to_producer(rig, p + HDRS, length - HDRS);
 	return 0;
 }
 
@@ -210,6 +252,8 @@ unsigned int rig_collect(struct rig *rig, struct rig_event *events, unsigned int
 				if (data != bytes)
 					memcpy(bytes, data, length);
 				rte_pktmbuf_free(m);
+				if (rig->dead)
+					continue;
 				n += one_packet(rig, bytes, length,
 						n < capacity ? events + n : NULL,
 						n < capacity ? capacity - n : 0);

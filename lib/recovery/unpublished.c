@@ -2,13 +2,14 @@
 /* What a stop may have left durable and unpublished: the last groups of a log, made ready to be
  * published again under the numbers they had. A subscriber that has them already knows by the
  * numbers. */
+#include "unpublished.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../lib/envelope/envelope.h"
-#include "durable.h"
+#include "../envelope/envelope.h"
 
 #define BITS 8
 
@@ -97,10 +98,11 @@ static void load_records(struct loader *l, struct atr_group_buf *group)
 }
 
 /* The scan has checked every byte of the group. */
-static int load_group(struct loader *l, struct atr_storage *storage,
-		      const struct group_place *place, struct atr_group_buf *group, char *error,
+static int load_group(struct loader *l, const struct atr_recovery *recovery,
+		      const struct atr_group_place *place, struct atr_group_buf *group, char *error,
 		      size_t size)
 {
+	struct atr_storage *storage = recovery->storage;
 	char name[ATR_SEGMENT_NAME_LENGTH + 1];
 	const struct atr_group_hdr *hdr;
 	struct atr_file *file;
@@ -118,7 +120,7 @@ static int load_group(struct loader *l, struct atr_storage *storage,
 		storage->ops->close(storage, file);
 	}
 	if (rc < 0) {
-		snprintf(error, size, "log segment %s: %s; look after the disk", name,
+		snprintf(error, size, "log %s/%s: %s; look after the disk", recovery->name, name,
 			 strerror(-rc));
 		return rc;
 	}
@@ -131,39 +133,44 @@ static int load_group(struct loader *l, struct atr_storage *storage,
 	return 0;
 }
 
-int durable_load_recovered(struct shard_log *log, const struct atr_plan *plan, char *error,
-			   size_t size)
+int atr_recovery_load(struct atr_recovery *recovery, const struct atr_plan *plan, char *error,
+		      size_t size)
 {
-	uint64_t n = log->places < DURABLE_RECOVERED_MAX ? log->places : DURABLE_RECOVERED_MAX;
-	struct loader l = {.plan = plan, .parser = atr_json_parser_create()};
+	uint64_t places = recovery->places;
+	uint64_t n = places < ATR_RECOVERY_GROUPS_MAX ? places : ATR_RECOVERY_GROUPS_MAX;
+	struct loader l = {.plan = plan};
 	int rc = 0;
 
-	snprintf(error, size, "log: out of memory for the last groups of the log");
-	log->recovered = calloc(n + 1, sizeof(*log->recovered));
-	if (!log->recovered || !l.parser)
+	if (!atr_replay_plan(recovery->replay))
+		return 0;
+	snprintf(error, size, "log %s: out of memory for the last groups of the log",
+		 recovery->name);
+	l.parser = atr_json_parser_create();
+	recovery->group = calloc(n + 1, sizeof(*recovery->group));
+	if (!recovery->group || !l.parser)
 		rc = -ENOMEM;
 	for (uint64_t i = 0; rc == 0 && i < n; i++) {
-		const struct group_place *place =
-			&log->place[(log->places - n + i) % DURABLE_RECOVERED_MAX];
+		const struct atr_group_place *place =
+			&recovery->place[(places - n + i) % ATR_RECOVERY_GROUPS_MAX];
 
-		rc = load_group(&l, log->storage, place, &log->recovered[i], error, size);
-		log->recovered_count++;
+		rc = load_group(&l, recovery, place, &recovery->group[i], error, size);
+		recovery->group_count++;
 	}
 	for (unsigned int f = 0; rc == 0 && f < ATR_FEEDS_MAX; f++)
-		log->feed_next[f] = atr_replay_feed_next(log->replay, f) - l.messages[f];
+		recovery->feed_next[f] = atr_replay_feed_next(recovery->replay, f) - l.messages[f];
 	if (l.parser)
 		atr_json_parser_destroy(l.parser);
 	return rc;
 }
 
-void durable_free_recovered(struct shard_log *log)
+void recovery_free_unpublished(struct atr_recovery *recovery)
 {
-	for (unsigned int i = 0; i < log->recovered_count; i++) {
-		free(log->recovered[i].data);
-		free(log->recovered[i].record);
-		free(log->recovered[i].event_feeds);
+	for (unsigned int i = 0; i < recovery->group_count; i++) {
+		free(recovery->group[i].data);
+		free(recovery->group[i].record);
+		free(recovery->group[i].event_feeds);
 	}
-	free(log->recovered);
-	log->recovered = NULL;
-	log->recovered_count = 0;
+	free(recovery->group);
+	recovery->group = NULL;
+	recovery->group_count = 0;
 }
