@@ -17,6 +17,7 @@ import atrwire as wire
 import packets
 import plan
 import provoke
+from classd_ack import open_ack
 
 APPLIANCE_IP, OUR_IP = '10.77.0.1', '10.77.0.2'
 OUR_MAC = '02:00:00:00:77:02'
@@ -26,7 +27,8 @@ PCAP_MAC = '02:70:63:61:70:00'  # of the first net_pcap port
 class PcapLab:
     """One run of the appliance from capture to capture. queues: a list of lists of packets."""
 
-    def __init__(self, queues, args=(), value=None, data_lcores=None, infinite=False):
+    def __init__(self, queues, args=(), value=None, data_lcores=None, infinite=False,
+                 durability='commit'):
         self.work = tempfile.mkdtemp(prefix='atr-e2e-')
         self.queues = queues
         vdev, self.outputs = 'net_pcap0', []
@@ -44,7 +46,7 @@ class PcapLab:
         self.atr = harness.Appliance(
             path, [vdev], ['--addr', f'0={APPLIANCE_IP}/24', '--neigh', f'{OUR_IP}={OUR_MAC}',
                            '--shards', len(queues), *args],
-            data_lcores=data_lcores or len(queues), work=self.work)
+            data_lcores=data_lcores or len(queues), work=self.work, durability=durability)
 
     def __enter__(self):
         self.atr.start()
@@ -63,6 +65,7 @@ class PcapLab:
         """Waits until everything was judged, stops the appliance; returns the last ledger."""
         books = self.atr.settled(received)
         self.reasons = self.atr.reasons()
+        self.acks_key = bytes.fromhex(self.atr.query('/atr/status').get('acks_key', ''))
         self.atr.stop()
         self.sent = [packets.dissect(p) for path in self.outputs for p in packets.read_pcap(path)]
         self.sent = [one for one in self.sent if one]
@@ -81,6 +84,12 @@ class PcapLab:
     def replies(self):
         return [json.loads(one['payload']) for one in self.sent if one['payload'][:1] == b'{']
 
+    def acks(self):
+        """Entries of all acknowledgements that were sent, each proven."""
+        return [entry for one in self.sent if one['payload'][:1] == b'\0'
+                for _, _, entries in open_ack(one['payload'], plan.REALM, self.acks_key)[1]
+                for entry in entries]
+
 
 def wires(src_port=40000):
     return packets.Wire(PCAP_MAC, APPLIANCE_IP, plan.PORT, OUR_MAC, OUR_IP, src_port)
@@ -88,9 +97,11 @@ def wires(src_port=40000):
 
 class VethLab:
     """A running appliance behind a veth pair, in a namespace of this process. value: the plan; None
-    is plan.py's, False is no plan at all. state_bytes: size of a disk for the state alone."""
+    is plan.py's, False is no plan at all. state_bytes: size of a disk for the state alone. before:
+    words in front of the command."""
 
-    def __init__(self, args=(), value=None, data_lcores=1, vdev='', fresh=True, state_bytes=0):
+    def __init__(self, args=(), value=None, data_lcores=1, vdev='', fresh=True, state_bytes=0,
+                 durability='commit', before=()):
         if fresh:
             harness.private_namespace()
             harness.veth(mac=OUR_MAC)
@@ -98,7 +109,9 @@ class VethLab:
         path = None if value is False else plan.write(f'{self.work}/plan.json', value)
         self.atr = harness.Appliance(
             path, [f'net_af_packet0,iface=veth0{vdev}'],
-            ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work)
+            ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work,
+            durability=durability)
+        self.atr.command[:0] = before
         self.state_disk = state_bytes and harness.tmpfs(self.atr.state, state_bytes)
         self.atr.start()
         self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -137,11 +150,22 @@ class VethLab:
 
     def replies(self, count, seconds=2.0):
         """Up to count replies to envelopes, waiting no longer than that."""
-        got, end = [], time.monotonic() + seconds
-        while len(got) < count and time.monotonic() < end:
-            if select.select([self.replies_socket], [], [], 0.05)[0]:
-                got.append(json.loads(self.replies_socket.recv(65536)))
-        return got
+        return replies(self.replies_socket, count, seconds)
+
+
+def replies(one, count, seconds=2.0, acks=None):
+    """Up to count replies to envelopes that a socket receives, waiting no longer than that.
+    Acknowledgements of frames that come in between go to the list acks."""
+    got, end = [], time.monotonic() + seconds
+    while len(got) < count and time.monotonic() < end:
+        if not select.select([one], [], [], 0.05)[0]:
+            continue
+        datagram = one.recv(65536)
+        if datagram[:1] == b'{':
+            got.append(json.loads(datagram))
+        elif acks is not None:
+            acks.append(datagram)
+    return got
 
 
 def udp_socket(ip, port, group=None):
