@@ -21,18 +21,22 @@ static bool has_room(const struct atr_commit *commit, unsigned int items)
 	return commit->acks.mask + 1 - (commit->acks.tail - commit->acks.head) >= items;
 }
 
-/* Acknowledgements go to where the source's latest proven tree came from, if that tree brought
- * something new: a replay from elsewhere redirects nothing. */
+/* Acknowledgements go to where the source's latest proven tree came from that brought something
+ * new: a replay from elsewhere redirects nothing. Until one has come in this run they go to where
+ * the latest proven frame came from: who only sends again after a restart is answered, too. */
 static void note_address(struct atr_commit *commit, struct atr_source_state *state,
-			 struct rte_mbuf *mbuf, const struct atr_frame *frame)
+			 struct rte_mbuf *mbuf, const struct atr_frame *frame, bool is_new)
 {
 	const struct atr_meta *meta = atr_meta(mbuf);
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(mbuf, const struct rte_ether_hdr *);
 	struct atr_ack_item *item;
-	uint64_t tree;
+	uint64_t tree = 0;
 
-	memcpy(&tree, frame->signature, sizeof(tree));
-	if (state->ack_tree == tree)
+	if (is_new)
+		memcpy(&tree, frame->signature, sizeof(tree));
+	else if (state->ack_tree != 0)
+		return;
+	if (tree != 0 && state->ack_tree == tree)
 		return;
 	state->ack_tree = tree;
 	if (state->ack_ip == meta->src_ip && state->ack_port == meta->src_port &&
@@ -81,8 +85,7 @@ void atr_ack_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned in
 		commit->stats.acks_dropped++;
 		return;
 	}
-	if (admitted > 0)
-		note_address(commit, state, batch->mbuf[f], frame);
+	note_address(commit, state, batch->mbuf[f], frame, admitted > 0);
 	item = &add(commit)->item;
 	memcpy(item->frame.leaf, batch->leaf[f], sizeof(item->frame.leaf));
 	item->frame.first_sequence = frame->hdr->first_sequence;

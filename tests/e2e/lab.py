@@ -21,6 +21,7 @@ from classd_ack import open_ack
 
 APPLIANCE_IP, OUR_IP = '10.77.0.1', '10.77.0.2'
 OUR_MAC = '02:00:00:00:77:02'
+RECEIVE_RING = 4096  # packets the kernel keeps while a busy machine does not run the data lcore
 PCAP_MAC = '02:70:63:61:70:00'  # of the first net_pcap port
 
 
@@ -108,7 +109,7 @@ class VethLab:
         self.work = tempfile.mkdtemp(prefix='atr-e2e-')
         path = None if value is False else plan.write(f'{self.work}/plan.json', value)
         self.atr = harness.Appliance(
-            path, [f'net_af_packet0,iface=veth0{vdev}'],
+            path, [f'net_af_packet0,iface=veth0,framecnt={RECEIVE_RING}{vdev}'],
             ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work,
             durability=durability)
         self.atr.command[:0] = before

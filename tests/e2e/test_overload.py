@@ -32,7 +32,7 @@ ARGUMENTS = {
     'reserve_wait': {'state_bytes': 64 << 10, 'durability': 'none'},
     'log_wait': {'args': ['--log-buffers', scenarios.LOG_BUFFERS, '--commit-us', 0]},
     'log_full': {'args': ['--log-buffers', scenarios.LOG_BUFFERS, '--log-segment-bytes',
-                          scenarios.SEGMENT_BYTES], 'state_bytes': 3 * scenarios.SEGMENT_BYTES},
+                          scenarios.SEGMENT_BYTES], 'state_bytes': 5 * scenarios.SEGMENT_BYTES},
     'log_broken': {'args': ['--drain-ms', 100], 'before': ['env', '--ignore-signal=XFSZ']},
     'no_plan': {'value': False},
     'shutdown': {'args': ['--drain-ms', 0]},
