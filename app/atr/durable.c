@@ -367,6 +367,7 @@ void durable_configure(const struct durable *d, const struct options *options,
 	config->commit = (struct atr_commit_config){.durability = d->durability,
 						    .seal_bytes = options->commit_bytes,
 						    .seal_us = options->commit_us,
+						    .seal_ahead = options->log_buffers / 2,
 						    .acks = ACKS_WAITING};
 	config->log_epoch = (uint32_t)d->epoch;
 	if (!d->running) {
@@ -420,7 +421,7 @@ void durable_windows(const struct durable *d, const struct atr_program *program,
 {
 	struct window_context context = {program, tag_key};
 
-	if (d->durability != ATR_DURABILITY_COMMIT || !program->plan)
+	if (d->durability == ATR_DURABILITY_NONE || !program->plan)
 		return;
 	for (unsigned int s = 0; s < d->shards; s++)
 		atr_replay_frames(d->shard[s].replay, fill_window, &context);
@@ -448,7 +449,7 @@ int durable_identities(const struct durable *d, struct atr_identity *memory, cha
 {
 	int rc = 0;
 
-	if (d->durability != ATR_DURABILITY_COMMIT || !memory)
+	if (d->durability == ATR_DURABILITY_NONE || !memory)
 		return 0;
 	for (unsigned int s = 0; rc == 0 && s < d->shards; s++) {
 		struct identity_context context = {memory, s};

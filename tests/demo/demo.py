@@ -67,7 +67,7 @@ class Feed(threading.Thread):
         self.number, self.name, self.events, self.summary = number, name, 0, None
         self.strongest = []
         self.process = subprocess.Popen(
-            [ATRCTL, 'sub', '--bind', destination, '--plan', PLAN, '--json', '--until-end'],
+            [ATRCTL, 'sub', '--bind', destination, '--plan', PLAN, '--json'],
             stdout=subprocess.PIPE, text=True)
 
     def run(self):
@@ -163,7 +163,8 @@ def perform(work, plan, wanted, lines, keys, feeds):
                    work=work) as atr:
         run('ip', 'addr', 'add', f'{OUR_IP}/24', 'dev', INTERFACE)
         run('ip', 'link', 'set', INTERFACE, 'up')
-        say(f'appliance is up on net_tap {APPLIANCE_IP}, durability none')
+        durability = atr.query('/atr/status')['durability']
+        say(f'appliance is up on net_tap {APPLIANCE_IP}, durability {durability}')
         for entry in plan['feeds']:
             feeds.append(Feed(entry['id'], entry['name'], entry['destinations'][0]['to']))
             feeds[-1].start()
@@ -195,9 +196,22 @@ def perform(work, plan, wanted, lines, keys, feeds):
         stop.set()
         books, by_gate = atr.ledger(), gates(atr)
         atr.stop()
+        logged = verify_log(f'{atr.state}/log')
     for feed in feeds:
+        # Its session goes on at the next start: nothing tells the subscriber to end.
+        feed.process.terminate()
         feed.join(10)
-    return books, by_gate, refused, replayed, offered
+    return books, by_gate, refused, replayed, offered, logged
+
+
+def verify_log(directory):
+    """Events in the log, after atrctl has checked every byte of it."""
+    done = subprocess.run([ATRCTL, 'log', 'verify', directory], capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f'atrctl log verify: {done.stderr.strip()[-400:]}')
+    last = done.stdout.strip().splitlines()[-1]
+    say(f'log {last}')
+    return int(re.search(r'\bevents=(\d+)', last).group(1))
 
 
 def events_in(datagrams):
@@ -211,7 +225,7 @@ def judged(atr, offered):
             and total(books['datagrams']['in_flight']) == 0)
 
 
-def conclude(wanted, feeds, books, by_gate, refused, replayed, offered):
+def conclude(wanted, feeds, books, by_gate, refused, replayed, offered, logged):
     """Prints what happened and returns what does not add up."""
     print()
     for gate, reasons in by_gate.items():
@@ -229,6 +243,7 @@ def conclude(wanted, feeds, books, by_gate, refused, replayed, offered):
             wrong.append(f'{what}: {got}, but the input file says {expected}')
 
     check('admitted events', admitted, 2 * wanted.events)
+    check('events in the log', logged, 2 * wanted.events)
     check('refused datagrams', count, len(refused))
     check('duplicate events', duplicate, events_in(replayed))
     check('replayed datagrams', len(replayed), 2 * REPLAYED)

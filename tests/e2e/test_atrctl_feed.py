@@ -236,8 +236,11 @@ class Appliance(Lab):
                  '/atr/log,1': {'1': log_of(state='broken', sentence='a sync\x1b[2J failed')}}
         where = self.answer({'/atr/status': {'durability': 'commit'}, '/atr/ledger': ledger(),
                              '/atr/reasons': {}, '/atr/stages': {},
-                             '/atr/feeds': {'0/0': {'feed': 'all', 'durability': 'commit'},
-                                            '1/0': {'feed': 'fast', 'durability': 'none'}}, **pages})
+                             '/atr/feeds': {
+                                 f'{number}/{shard}': {'feed': name, 'durability': durability}
+                                 for number, name, durability in ((0, 'all', 'commit'),
+                                                                  (1, 'fast', 'none'))
+                                 for shard in range(2)}, **pages})
         for command in ('status',), ('stats', '--feeds'):
             text = run(*command, *where).stdout.decode()
             lines = [line.split() for line in text[text.index('log\n'):].splitlines()]

@@ -293,5 +293,25 @@ def contradictions_are_refused(one):
     goes_on(one)
 
 
+@case
+def weaker_class_forgets_nothing(one):
+    """Invariant: with durability async on a log of class D, what was admitted before is not admitted
+    again; no frame is acknowledged; and class D goes on afterwards."""
+    one.atr.stop()
+    one.atr = one.appliance(None, durability='async')
+    one.atr.start()
+    one.send(*one.frames, one.envelope)
+    entries, replies = one.listen(QUIET)
+    assert not entries, entries
+    assert [reply['result'] for reply in replies] == ['duplicate'], replies
+    books = one.atr.settled(len(one.frames) + 1)['datagrams']
+    assert (books['admitted'], books['duplicate']) == (0, len(one.frames) + 1), books
+    one.atr.stop()
+    assert one.verified()
+    one.start(None)
+    entries = one.told(one.frames)
+    assert not any(entry.results[0][0] == 0 for entry in entries), vars(entries[0])
+
+
 if __name__ == '__main__':
     Report.main(ClassD)

@@ -30,7 +30,8 @@ ARGUMENTS = {
     'memory_full': {'args': ['--identities', scenarios.IDENTITIES]},
     # In class D no high-water is reserved.
     'reserve_wait': {'state_bytes': 64 << 10, 'durability': 'none'},
-    'log_wait': {'args': ['--log-buffers', scenarios.LOG_BUFFERS, '--commit-us', 0]},
+    'log_wait': {'args': ['--log-buffers', scenarios.LOG_BUFFERS, '--commit-bytes',
+                          scenarios.COMMIT_BYTES]},
     'log_full': {'args': ['--log-buffers', scenarios.LOG_BUFFERS, '--log-segment-bytes',
                           scenarios.SEGMENT_BYTES], 'state_bytes': 5 * scenarios.SEGMENT_BYTES},
     'log_broken': {'args': ['--drain-ms', 100], 'before': ['env', '--ignore-signal=XFSZ']},
