@@ -81,7 +81,7 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 		.dst_mac = rte_pktmbuf_mtod(request, const struct rte_ether_hdr *)->src_addr,
 		.dst_ip = meta->src_ip,
 		.dst_port = meta->src_port,
-		.src_port = (*control->program_slot)->udp_port,
+		.src_port = (*control->program_slot)->ports.ingress,
 		.ttl = REPLY_TTL,
 	};
 	atr_net_udp_headers(m, iface, &flow, (uint16_t)length,

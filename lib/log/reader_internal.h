@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the reader only: scan.c (segments), scan_group.c (one group), scan_tail.c (the end). */
+/* Inside the reader only: scan.c (segments), scan_group.c (one group), scan_tail.c (the end),
+ * follow.c (reading on). */
 #ifndef ATR_LOG_READER_INTERNAL_H
 #define ATR_LOG_READER_INTERNAL_H
 
@@ -21,6 +22,7 @@ struct reader {
 	char *error;
 	size_t error_size;
 	struct atr_hash *hash;
+	enum atr_log_follow_mode mode;
 	uint64_t count; /* segment files, in use or not */
 	bool known;     /* log_id and shard are: the first segment's header has been read */
 	uint64_t epoch; /* of the last group */
@@ -32,6 +34,7 @@ struct reader {
 	uint8_t *window;
 	uint64_t window_offset;
 	size_t window_length;
+	size_t window_limit; /* bytes that the next read takes, at least those wanted */
 	/* The group in hand. */
 	const struct atr_record_hdr *record[READER_RECORDS];
 	const uint8_t *data[READER_RECORDS];
@@ -57,6 +60,18 @@ const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t lengt
 /* Opens a segment of the log; 0 or negative errno, sentence written. Closes the one before. */
 int reader_open(struct reader *reader, uint64_t segment);
 void reader_close(struct reader *reader);
+
+/* Why a block is no header of the open segment; NULL if it is one. */
+const char *reader_header_wrong(const struct reader *reader, const uint8_t *block);
+
+/* From here on the log is known by this header. */
+void reader_take_header(struct reader *reader, const uint8_t *block);
+
+/* Where the groups of a segment end, and why no complete one follows. */
+struct reader_stop {
+	uint64_t offset, where;
+	char what[READER_WHAT];
+};
 
 /* What lies at an offset where a group may begin. */
 enum group_kind {

@@ -33,13 +33,19 @@ static int reader_trouble(struct reader *reader, uint64_t offset, int err)
 
 const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t length, int *err)
 {
-	uint64_t left = reader->file_bytes - offset;
+	uint64_t left = reader->file_bytes - offset, room;
 
 	if (offset >= reader->window_offset &&
 	    offset + length <= reader->window_offset + reader->window_length)
 		return reader->window + (offset - reader->window_offset);
+	/* Who reads on through a window reads more. */
+	if (reader->window_length && offset > reader->window_offset)
+		reader->window_limit *= 2;
+	if (reader->window_limit > READER_WINDOW)
+		reader->window_limit = READER_WINDOW;
+	room = length > reader->window_limit ? length : reader->window_limit;
+	left = left < room ? left : room;
 	reader->window_length = 0;
-	left = left < READER_WINDOW ? left : READER_WINDOW;
 	*err = reader->storage->ops->read(reader->storage, reader->file, reader->window, left,
 					  offset);
 	if (*err < 0) {
@@ -119,8 +125,7 @@ static bool header_crc_ok(const uint8_t *block)
 	return atr_log_crc_end(atr_log_crc_add(ATR_LOG_CRC_BEGIN, copy, sizeof(copy))) == hdr.crc;
 }
 
-/* Why the block is no header of the open segment; NULL if it is one. */
-static const char *header_wrong(const struct reader *reader, const uint8_t *block)
+const char *reader_header_wrong(const struct reader *reader, const uint8_t *block)
 {
 	const struct atr_log_scan *scan = reader->scan;
 	struct atr_segment_hdr hdr;
@@ -162,7 +167,7 @@ static const char *header_jumps(const struct reader *reader, const uint8_t *bloc
 	return NULL;
 }
 
-static void take_header(struct reader *reader, const uint8_t *block)
+void reader_take_header(struct reader *reader, const uint8_t *block)
 {
 	struct atr_log_scan *scan = reader->scan;
 	struct atr_segment_hdr hdr;
@@ -172,9 +177,6 @@ static void take_header(struct reader *reader, const uint8_t *block)
 	scan->realm = hdr.realm;
 	scan->shard = hdr.shard;
 	scan->shards = hdr.shards;
-	scan->segments++;
-	scan->end.segment = hdr.segment;
-	scan->end.offset = ATR_LOG_BLOCK;
 	reader->known = true;
 }
 
@@ -196,7 +198,7 @@ static int segment_used(struct reader *reader, const char **wrong, bool *zero)
 	if (!block)
 		return err;
 	*zero = all_zero(block, ATR_LOG_BLOCK);
-	*wrong = header_wrong(reader, block);
+	*wrong = reader_header_wrong(reader, block);
 	if (!*wrong || (!*zero && header_crc_ok(block)))
 		return 1;
 	return tail_find(reader, &offset, &group);
@@ -214,14 +216,8 @@ static void report(struct reader *reader, bool last)
 			  reader->scan->end.frontier.size);
 }
 
-/* Where the groups of a segment end, and why no complete one follows. */
-struct stop {
-	uint64_t offset, where;
-	char what[READER_WHAT];
-};
-
 /* Takes the groups of the open segment. */
-static int read_groups(struct reader *reader, struct stop *stop)
+static int read_groups(struct reader *reader, struct reader_stop *stop)
 {
 	struct atr_log_end *end = &reader->scan->end;
 
@@ -282,7 +278,7 @@ static int check_unused(struct reader *reader, const char *wrong, bool zero)
 
 /* The open segment's header is one of this log; does it continue what was read before? If not, the
  * segment before is where something is missing. */
-static int check_joint(struct reader *reader, const struct stop *stop)
+static int check_joint(struct reader *reader, const struct reader_stop *stop)
 {
 	int err = 0;
 	const uint8_t *block = reader_bytes(reader, 0, ATR_LOG_BLOCK, &err);
@@ -293,7 +289,10 @@ static int check_joint(struct reader *reader, const struct stop *stop)
 		return err;
 	jumps = header_jumps(reader, block);
 	if (!jumps) {
-		take_header(reader, block);
+		reader_take_header(reader, block);
+		reader->scan->segments++;
+		reader->scan->end.segment = reader->segment;
+		reader->scan->end.offset = ATR_LOG_BLOCK;
 		return 0;
 	}
 	if (reader->segment == 0)
@@ -307,7 +306,7 @@ static int check_joint(struct reader *reader, const struct stop *stop)
 
 static int read_segments(struct reader *reader)
 {
-	struct stop stop = {0};
+	struct reader_stop stop = {0};
 	int err = 0;
 
 	for (uint64_t s = 0; s < reader->count; s++) {
@@ -364,6 +363,7 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_visitor *visit
 	reader->error = error;
 	reader->error_size = size;
 	reader->hash = hash;
+	reader->window_limit = READER_WINDOW;
 	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
 	if (reader->window) {
 		error[0] = '\0';

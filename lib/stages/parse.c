@@ -43,7 +43,7 @@ static bool datagram(struct atr_shard *shard, struct atr_batch *batch, unsigned 
 	d.src_ip = 0;
 	d.src_port = 0;
 	d.dst_ip = 0;
-	switch (atr_net_classify(m, iface, &shard->program->groups, shard->program->udp_port, &d)) {
+	switch (atr_net_classify(m, iface, &shard->program->groups, &shard->program->ports, &d)) {
 	case ATR_NET_ARP:
 		book->arp++;
 		punt_link(shard, batch, f);
@@ -52,6 +52,7 @@ static bool datagram(struct atr_shard *shard, struct atr_batch *batch, unsigned 
 		book->icmp++;
 		punt_link(shard, batch, f);
 		return false;
+	case ATR_NET_REQUEST:
 	case ATR_NET_FOREIGN:
 		book->foreign++;
 		rte_pktmbuf_free(m);

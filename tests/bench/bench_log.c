@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "../../lib/log/log.h"
+#include "disk_alone.h"
 
 #define MIB           (1u << 20)
 #define SEGMENT_BYTES (256u * MIB)
@@ -23,85 +24,10 @@
 #define BODY          1216
 #define IDLE_TURNS    2000
 
-struct result {
-	double seconds;
-	uint64_t bytes, syncs;
-};
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static void die(const char *what)
 {
 	fprintf(stderr, "bench_log: %s\n", what);
 	exit(1);
-}
-
-/* Writes of so many bytes, BUFFERS of them under way at most. */
-static struct result raw(struct atr_storage *storage, uint32_t size, uint64_t bytes)
-{
-	uint8_t *memory = aligned_alloc(ATR_STORAGE_ALIGN, (size_t)BUFFERS * size);
-	struct atr_completion done[BUFFERS + 1];
-	uint64_t file_bytes = BURST_BYTES, at = 0, finished = 0;
-	unsigned int writing = 0, written = 0, covered = 0;
-	struct result result = {0};
-	struct atr_file *file;
-	bool syncing = false;
-
-	if (!memory || storage->ops->open(storage, "raw", true, &file_bytes, &file) < 0)
-		die("cannot make the file for the disk alone");
-	if (storage->ops->memory)
-		storage->ops->memory(storage, memory, (size_t)BUFFERS * size);
-	for (int pass = 0; pass < 2; pass++) {
-		memset(memory, pass, (size_t)BUFFERS * size);
-		at = finished = result.syncs = 0;
-		result.seconds = now();
-		while (finished < bytes) {
-			while (at < bytes && writing + written + covered < BUFFERS) {
-				if (storage->ops->write(storage, file,
-							memory + (at / size % BUFFERS) * size, size,
-							at % (BURST_BYTES - size + 1) / size * size,
-							memory) < 0)
-					die("write");
-				at += size;
-				writing++;
-			}
-			if (!syncing && written > 0) {
-				if (storage->ops->sync(storage, file, &result) < 0)
-					die("sync");
-				syncing = true;
-				covered = written;
-				written = 0;
-			}
-			int n = storage->ops->reap(storage, done, BUFFERS + 1, true);
-
-			for (int i = 0; i < n; i++) {
-				if (done[i].result < 0)
-					die("the disk fails");
-				if (done[i].cookie == &result) {
-					finished += (uint64_t)covered * size;
-					covered = 0;
-					syncing = false;
-					result.syncs++;
-				} else {
-					writing--;
-					written++;
-				}
-			}
-		}
-		result.seconds = now() - result.seconds;
-	}
-	result.bytes = bytes;
-	storage->ops->close(storage, file);
-	if (storage->ops->memory)
-		storage->ops->memory(storage, NULL, 0);
-	free(memory);
-	return result;
 }
 
 struct worker {
@@ -154,7 +80,7 @@ static void produce(struct atr_log *log, uint32_t size, uint64_t bytes)
 	}
 }
 
-static struct result through(struct atr_storage *storage, uint32_t size, uint64_t bytes)
+static struct disk_result through(struct atr_storage *storage, uint32_t size, uint64_t bytes)
 {
 	static const struct atr_log_end end;
 	struct atr_log_params params = {.storage = storage,
@@ -165,7 +91,7 @@ static struct result through(struct atr_storage *storage, uint32_t size, uint64_
 					.socket = -1};
 	struct atr_log_stats before, after;
 	struct worker worker = {0};
-	struct result result;
+	struct disk_result result;
 	pthread_t thread;
 	char error[256];
 
@@ -183,9 +109,9 @@ static struct result through(struct atr_storage *storage, uint32_t size, uint64_
 	atr_log_stats(worker.log, &before);
 	if (pthread_create(&thread, NULL, log_thread, &worker) != 0)
 		die("no thread");
-	result.seconds = now();
+	result.seconds = disk_now();
 	produce(worker.log, size, bytes);
-	result.seconds = now() - result.seconds;
+	result.seconds = disk_now() - result.seconds;
 	__atomic_store_n(&worker.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	atr_log_stats(worker.log, &after);
@@ -195,7 +121,8 @@ static struct result through(struct atr_storage *storage, uint32_t size, uint64_
 	return result;
 }
 
-static void show(const char *what, uint32_t size, const struct result *r, const struct result *to)
+static void show(const char *what, uint32_t size, const struct disk_result *r,
+		 const struct disk_result *to)
 {
 	printf("log-writer %-22s %5u KiB groups: %6.3f GB/s, %6.0f syncs/s, %4.0f%% of the disk "
 	       "alone\n",
@@ -229,12 +156,12 @@ int main(int argc, char **argv)
 	if (argc < 2 || strchr(argv[1], '\''))
 		die("usage: bench_log DIRECTORY [io_uring|pwritev2]");
 	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		struct result alone, burst, sustained;
+		struct disk_result alone, burst, sustained;
 
 		storage = fresh(argv[1], engine);
 		if (i == 0)
 			printf("engine: %s\n", atr_storage_engine(storage));
-		alone = raw(storage, sizes[i], BURST_BYTES);
+		alone = disk_alone(storage, sizes[i], BURST_BYTES);
 		storage->ops->destroy(storage);
 		storage = fresh(argv[1], engine);
 		burst = through(storage, sizes[i], BURST_BYTES);

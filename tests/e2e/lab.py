@@ -18,6 +18,7 @@ import packets
 import plan
 import provoke
 from classd_ack import open_ack
+from disk_trouble import Disk
 
 APPLIANCE_IP, OUR_IP = '10.77.0.1', '10.77.0.2'
 OUR_MAC = '02:00:00:00:77:02'
@@ -98,21 +99,23 @@ def wires(src_port=40000):
 
 class VethLab:
     """A running appliance behind a veth pair, in a namespace of this process. value: the plan; None
-    is plan.py's, False is no plan at all. state_bytes: size of a disk for the state alone. before:
-    words in front of the command."""
+    is plan.py's, False is no plan at all. state_bytes: size of a disk for the state alone.
+    log_disk: MiB of a disk for the log alone."""
 
     def __init__(self, args=(), value=None, data_lcores=1, vdev='', fresh=True, state_bytes=0,
-                 durability='commit', before=()):
+                 log_disk=0, durability='commit'):
         if fresh:
             harness.private_namespace()
             harness.veth(mac=OUR_MAC)
         self.work = tempfile.mkdtemp(prefix='atr-e2e-')
         path = None if value is False else plan.write(f'{self.work}/plan.json', value)
+        self.log_disk = Disk(self.work, log_disk) if log_disk else None
+        if log_disk:
+            args = [*args, '--log', f'{self.log_disk.path}/log']
         self.atr = harness.Appliance(
             path, [f'net_af_packet0,iface=veth0,framecnt={RECEIVE_RING}{vdev}'],
             ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work,
             durability=durability)
-        self.atr.command[:0] = before
         self.state_disk = state_bytes and harness.tmpfs(self.atr.state, state_bytes)
         self.atr.start()
         self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -134,6 +137,8 @@ class VethLab:
             self.replies_socket.close()
             if self.state_disk:
                 harness.run('umount', self.state_disk)
+            if self.log_disk:
+                self.log_disk.close()
             shutil.rmtree(self.work, ignore_errors=True)
 
     def send(self, datagrams, packed=False, src_port=None):

@@ -6,7 +6,6 @@ SCENARIOS maps a reason's name to a function of (lab, traffic) that leaves the a
 import ctypes
 import errno
 import os
-import resource
 import time
 
 import atrwire as wire
@@ -18,8 +17,8 @@ BRIDGE_RING = 1024  # envelopes
 IDENTITIES = 1024  # remembered, with --identities of that
 PAGE_RECORDS = 4096 // 32  # of the file that keeps the high-waters
 BEYOND_RESERVE = (1 << 20) + 2  # sequences: further than one reservation reaches
-LOG_BUFFERS, SEGMENT_BYTES, COMMIT_BYTES = 2, 4 << 20, 4096  # with options of atr of that
 HANDOVER_RING = 1024  # frames
+COMMIT_BYTES = 4096  # with --commit-bytes of that
 EVEN, ODD = 'extra0', 'extra1'  # sources of shards 0 and 1 of two
 
 
@@ -89,8 +88,9 @@ def _(lab, t):
         time.sleep(0.2)
 
 
-def fill_disk(lab):
-    """A file that takes all room left for the state."""
+@scenario('reserve_wait')
+def _(lab, t):
+    # The last page of the state's file has room for some records even when the disk is full.
     fill = f'{lab.state_disk}/fill'
     with open(fill, 'wb', buffering=0) as file:
         try:
@@ -98,13 +98,6 @@ def fill_disk(lab):
                 pass
         except OSError as error:
             assert error.errno == errno.ENOSPC
-    return fill
-
-
-@scenario('reserve_wait')
-def _(lab, t):
-    # The last page of the state's file has room for some records even when the disk is full.
-    fill = fill_disk(lab)
     first = t.sequence('leap')
     for step in range(PAGE_RECORDS):
         lab.send([t.datagram('leap', first=first + step * BEYOND_RESERVE)])
@@ -166,8 +159,9 @@ def _(lab, t):
 
 @scenario('log_wait')
 def _(lab, t):
+    # The log thread is what would give buffers back. The first group is sealed at once, the second
+    # and last one when it is full.
     with Stopped(lab.atr.threads()['atr-log']):
-        # The first group is sealed at once, the last one when it is full.
         for _ in range(COMMIT_BYTES // wire.HEADER.size):
             lab.send([t.datagram()])
             lab.settle()
@@ -177,45 +171,27 @@ def _(lab, t):
         lab.settle()
     lab.atr.durable()
     assert refused(lab, 'log_wait') == 2, lab.atr.reasons()
-    lab.send([t.datagram()])
-    assert lab.settle()['datagrams']['refused'] == 2, lab.atr.reasons()
-
-
-def log_state(lab):
-    return lab.atr.query('/atr/log')['0']['state']
 
 
 @scenario('log_full')
 def _(lab, t):
-    fill, text = fill_disk(lab), plan.note(text='x' * 1000)
-    for _ in range(4 * SEGMENT_BYTES // (64 * len(text))):
-        lab.send(t.seal(*(t.frame(events=[t.event(type_name='note', payload=text)])
-                          for _ in range(64))))
-        lab.settle()
-        if refused(lab, 'log_full'):
-            break
-    lab.send([t.envelope()])
-    lab.settle()
-    assert log_state(lab) == 'full', lab.atr.query('/atr/log')
-    os.unlink(fill)
-    # Tried again all the time: with room on the disk, the log goes on.
-    wait_for('the log to go on', lambda: log_state(lab) == 'ok')
-    lab.atr.durable()
+    lab.log_disk.fill()
+    end = time.monotonic() + 60
+    text = plan.note(text='n' * 1000)
+    while not refused(lab, 'log_full'):
+        assert time.monotonic() < end, lab.atr.query('/atr/log')
+        lab.send([t.datagram(events=[t.event(type_name='note', payload=text)])
+                  for _ in range(64)])
+    lab.log_disk.free()
+    wait_for('the log to go on', lambda: lab.atr.query('/atr/log')['0']['state'] == 'ok', 30, 0.1)
 
 
 @scenario('log_broken')
 def _(lab, t):
-    pid = lab.atr.process.pid
-    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    lab.log_disk.shut_down()
     lab.send([t.datagram()])
-    wait_for('the log to break', lambda: log_state(lab) == 'broken')
-    # The disk is well again, and nothing else can be promised for that.
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-    assert 'write' in lab.atr.query('/atr/log')['0']['sentence']
-    lab.send([t.datagram(), t.envelope()])
-    lab.settle()
-    assert refused(lab, 'log_broken') == 2, lab.atr.reasons()
+    wait_for('the log to break', lambda: lab.atr.query('/atr/log')['0']['state'] == 'broken', 10)
+    lab.send([t.datagram() for _ in range(10)] + [t.envelope()])
 
 
 @scenario('shutdown')
