@@ -154,7 +154,8 @@ class ClassD:
         """Everything admitted so far is on these feeds, once."""
         for number in numbers or (0, 2):
             feed = self.feeds[number]
-            wait_for(f'{self.events} messages on feed {number}', lambda f=feed: f.holds(self.events))
+            wait_for(f'{self.events} messages on feed {number}',
+                     lambda f=feed: f.holds(self.events))
 
     def verified(self):
         """Leaves of the log, as atrctl log verify counts them."""
@@ -208,8 +209,8 @@ def answered_and_published(one):
 
 @case
 def nothing_before_the_sync(one):
-    """Invariant: while the log's disk stands still, class D is silent, and what need not wait for it
-    goes on."""
+    """Invariant: while the log's disk stands still, class D is silent, and what need not wait for
+    it goes on."""
     with scenarios.Stopped(one.atr.threads()['atr-log']):
         before = len(one.feeds[0].drain().messages[one.feeds[0].sessions()[0]])
         frame, = one.tree(1)
@@ -290,13 +291,13 @@ def killed(one):
 
 @case
 def contradictions_are_refused(one):
-    """Invariant: another plan, class or number of shards than the log's is refused with the remedy,
-    and the log is not touched."""
+    """Invariant: another plan, class or number of shards than the log's is refused with the
+    remedy, and the log is not touched."""
     leaves = one.leaves()
     one.atr.stop()
     for words, path, args, more in (
-            (('--pipeline', 'differs from the plan in force', 'leave --pipeline out'), one.other, (),
-             {}),
+            (('--pipeline', 'differs from the plan in force', 'leave --pipeline out'), one.other,
+             (), {}),
             (('--durability none', 'holds a log', '--durability commit'), one.plan, (),
              {'durability': 'none'}),
             (('shard 0 of 1', '--shards 1'), one.plan, ('--shards', 2), {'data_lcores': 2})):
@@ -309,8 +310,8 @@ def contradictions_are_refused(one):
 
 @case
 def weaker_class_forgets_nothing(one):
-    """Invariant: with durability async on a log of class D, what was admitted before is not admitted
-    again; no frame is acknowledged; and class D goes on afterwards."""
+    """Invariant: with durability async on a log of class D, what was admitted before is not
+    admitted again; no frame is acknowledged; and class D goes on afterwards."""
     one.atr.stop()
     one.atr = one.appliance(None, durability='async')
     one.atr.start()

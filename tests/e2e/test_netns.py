@@ -166,7 +166,8 @@ def over_vlan(_):
     for packet in host.got:
         assert packet[12:16] == struct.pack('>HH', VLAN, 77), packet[:18].hex()
     answers = [json.loads(one['payload']) for one in host.datagrams(link.src_port)]
-    assert [(one['result'], one['durability']) for one in answers] == [('admitted', 'none')], answers
+    told = [(one['result'], one['durability']) for one in answers]
+    assert told == [('admitted', 'none')], answers
     for number in 0, 2:
         subscriber = wire.Subscriber()
         for one in host.datagrams(plan.FEED_PORT + number):
