@@ -24,10 +24,7 @@ def wide(name):
 
 
 ARGUMENTS = {
-    # Counts packets: class D would acknowledge to a port where nobody listens, which the kernel
-    # answers by ICMP.
-    'handover_full': {'args': ['--shards', 2], 'data_lcores': 2, 'vdev': ',qpairs=2',
-                      'durability': 'none'},
+    'handover_full': {'args': ['--shards', 2], 'data_lcores': 2, 'vdev': ',qpairs=2'},
     'hold_full': {'args': ['--hold', 64], 'value': wide('delta')},
     'root_budget': {'args': ['--roots', 16]},
     'memory_full': {'args': ['--identities', scenarios.IDENTITIES]},
