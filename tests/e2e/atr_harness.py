@@ -242,7 +242,7 @@ class Appliance:
         """Waits until what was logged is durable and all told; /atr/log by shard."""
         def done():
             logs = self.pages('/atr/log')
-            return logs if all(one['groups_under_way'] == 0 for one in logs.values()) else None
+            return all(one['groups_under_way'] == 0 for one in logs.values()) and (logs or True)
         return wait_for('the log to be durable', done, seconds)
 
     def settled(self, received, seconds=20):

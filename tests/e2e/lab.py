@@ -66,6 +66,8 @@ class PcapLab:
     def finish(self, received):
         """Waits until everything was judged, stops the appliance; returns the last ledger."""
         books = self.atr.settled(received)
+        # A slow disk may take longer than the stop waits; the rest would come at the next start.
+        self.atr.durable()
         self.reasons = self.atr.reasons()
         self.acks_key = bytes.fromhex(self.atr.query('/atr/status').get('acks_key', ''))
         self.atr.stop()
