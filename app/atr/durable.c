@@ -300,6 +300,7 @@ void durable_configure(const struct durable *d, const struct options *options,
 	config->commit = (struct atr_commit_config){.durability = d->durability,
 						    .seal_bytes = options->commit_bytes,
 						    .seal_us = options->commit_us,
+						    .seal_ahead = options->log_buffers / 2,
 						    .acks = ACKS_WAITING};
 	if (!d->running) {
 		config->commit.durability = ATR_DURABILITY_NONE;
@@ -322,7 +323,7 @@ void durable_shard(const struct durable *d, unsigned int shard, struct atr_shard
 void durable_windows(const struct durable *d, const struct atr_program *program,
 		     const struct atr_tag_key *tag_key)
 {
-	if (d->durability != ATR_DURABILITY_COMMIT || !program->plan)
+	if (d->durability == ATR_DURABILITY_NONE || !program->plan)
 		return;
 	for (unsigned int s = 0; s < d->shards; s++)
 		atr_recovery_windows(&d->recovery[s], program, tag_key);
@@ -333,7 +334,7 @@ int durable_identities(const struct durable *d, struct atr_identity *memory, cha
 {
 	int rc = 0;
 
-	if (d->durability != ATR_DURABILITY_COMMIT || !memory)
+	if (d->durability == ATR_DURABILITY_NONE || !memory)
 		return 0;
 	for (unsigned int s = 0; rc == 0 && s < d->shards; s++)
 		rc = atr_recovery_identities(&d->recovery[s], memory, error, size);

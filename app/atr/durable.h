@@ -65,7 +65,8 @@ void durable_configure(const struct durable *d, const struct options *options,
 		       const struct atr_plan *plan, struct atr_shard_config *config);
 void durable_shard(const struct durable *d, unsigned int shard, struct atr_shard_config *config);
 
-/* Rebuilds the windows of a program's sources from the logs. */
+/* Rebuilds the windows of a program's sources from the logs. With `async`, too: what class D
+ * admitted before has no high-water. */
 void durable_windows(const struct durable *d, const struct atr_program *program,
 		     const struct atr_tag_key *key);
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../lib/plan/plan.h"
 #include "../../lib/reason/reason.h"
 #include "command.h"
 #include "event_line.h"
@@ -14,8 +15,9 @@ static const struct usage usage = {
 	"stats [--feeds] [--sources] [--file-prefix NAME | --socket PATH] [--json]",
 	"Prints a running appliance's two ledgers, of datagrams and of events\n"
 	"  received = admitted + refused + duplicate + in flight\n"
-	"and checks that they balance; then what was refused by reason, and what each stage\n"
-	"of the packet path cost. Exit status 1 if a ledger does not balance.",
+	"and checks that they balance; then what was refused by reason, how each shard's log\n"
+	"does, and what each stage of the packet path cost. --feeds lists feeds by class of\n"
+	"durability. Exit status 1 if a ledger does not balance.",
 	"  atrctl stats\n"
 	"  atrctl stats --feeds --sources\n"
 	"  atrctl stats --json | jq .ledger.events",
@@ -118,6 +120,7 @@ static int collect(struct stats *s, char *error)
 	} parts[] = {
 		{"ledger", "/atr/ledger", true, false},
 		{"reasons", "/atr/reasons", true, true},
+		{"log", "/atr/log", true, true},
 		{"stages", "/atr/stages", true, false},
 		{"feeds", "/atr/feeds", s->feeds, true},
 		{"sources", "/atr/sources", s->sources, true},
@@ -140,9 +143,34 @@ static int collect(struct stats *s, char *error)
 	return err;
 }
 
+static void print_feeds_of(json_t *feeds, const char *class)
+{
+	json_t *some = json_object(), *feed;
+	const char *name;
+
+	json_object_foreach(feeds, name, feed)
+	{
+		const char *durability = json_string_value(json_object_get(feed, "durability"));
+
+		if (durability && strcmp(durability, class) == 0)
+			json_object_set(some, name, feed);
+	}
+	if (json_object_size(some) > 0) {
+		printf("feeds, durability %s\n", class);
+		telemetry_render(stdout, some, 2);
+	}
+	json_decref(some);
+}
+
+static void print_feeds(json_t *feeds)
+{
+	for (int d = ATR_DURABILITY_COMMIT; d >= ATR_DURABILITY_NONE; d--)
+		print_feeds_of(feeds, atr_durability_name((enum atr_durability)d));
+}
+
 static void print(const struct stats *s, json_t *ledger)
 {
-	static const char *const generic[] = {"stages", "feeds", "sources"};
+	static const char *const generic[] = {"stages", "sources"};
 	json_t *link = json_object_get(ledger, "link");
 
 	print_ledger("datagrams", json_object_get(ledger, "datagrams"));
@@ -152,6 +180,8 @@ static void print(const struct stats *s, json_t *ledger)
 		telemetry_render(stdout, link, 2);
 	}
 	print_reasons(json_object_get(s->all, "reasons"));
+	telemetry_render_log(stdout, json_object_get(s->all, "log"));
+	print_feeds(json_object_get(s->all, "feeds"));
 	for (size_t i = 0; i < sizeof(generic) / sizeof(generic[0]); i++) {
 		json_t *part = json_object_get(s->all, generic[i]);
 

@@ -7,8 +7,9 @@
 
 static const struct usage usage = {
 	"status [--file-prefix NAME | --socket PATH] [--json]",
-	"Prints what a running appliance is: version, plan in force, durability, lcores,\n"
-	"shards and ports. Reads the DPDK telemetry socket; nothing is changed.",
+	"Prints what a running appliance is: version, plan in force, durability, keys, lcores,\n"
+	"shards and ports, and how each shard's log does. Reads the DPDK telemetry socket;\n"
+	"nothing is changed.",
 	"  atrctl status\n"
 	"  atrctl status --file-prefix atr-demo --json",
 };
@@ -24,7 +25,7 @@ int cmd_status(int argc, char **argv)
 	};
 	struct telemetry telemetry;
 	char error[ERROR_SIZE];
-	json_t *status;
+	json_t *status, *logs = NULL;
 	int err = options_parse(&usage, table, argc, argv);
 
 	if (err)
@@ -34,16 +35,22 @@ int cmd_status(int argc, char **argv)
 		return EXIT_NEGATIVE;
 	}
 	status = telemetry_ask(&telemetry, "/atr/status", error);
+	if (status)
+		logs = telemetry_ask_pages(&telemetry, "/atr/log", error);
 	telemetry_close(&telemetry);
-	if (!status) {
+	if (!logs) {
+		json_decref(status);
 		usage_error("status", "%s", error);
 		return EXIT_NEGATIVE;
 	}
 	if (json) {
+		json_object_set_new(status, "log", logs);
 		explain_print_json(status);
 		return EXIT_OK;
 	}
 	telemetry_render(stdout, status, 0);
+	telemetry_render_log(stdout, logs);
+	json_decref(logs);
 	json_decref(status);
 	return EXIT_OK;
 }

@@ -75,8 +75,8 @@ struct atr_source_state {
 	uint64_t batch_first, batch_end;
 	uint64_t deferred_first; /* lowest of the deferred ones, UINT64_MAX if there is none */
 	uint32_t waiting;        /* its frames in the shard's `reserving` queue. Owning shard */
-	/* Where acknowledgements go, and the tree (first bytes of its signature) that said so.
-	 * Owning shard. */
+	/* Where acknowledgements go, and the tree (first bytes of its signature) that said so; 0
+	 * while none has brought anything new. Owning shard. */
 	uint64_t ack_tree;
 	uint32_t ack_ip;
 	uint16_t ack_port, ack_iface;

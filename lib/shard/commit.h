@@ -61,7 +61,8 @@ struct atr_commit {
 	struct atr_log *log; /* NULL: durability none */
 	enum atr_durability durability;
 	uint32_t seal_bytes; /* a group of so many bytes is sealed at once */
-	uint64_t seal_tsc;   /* a group so old is sealed even while others are under way */
+	uint64_t seal_tsc;   /* a group so old is sealed even while others are under way, */
+	uint64_t seal_ahead; /* if these are fewer than so many */
 
 	/* Groups of this run, counted: opened >= sealed >= durable. */
 	uint64_t opened, sealed, durable;
@@ -90,6 +91,7 @@ struct atr_commit_config {
 	enum atr_durability durability;
 	uint32_t seal_bytes;
 	unsigned int seal_us;
+	unsigned int seal_ahead;
 	unsigned int acks;               /* that can wait; a power of two */
 	struct atr_group_buf *recovered; /* the caller's, until the shard is freed */
 	unsigned int recovered_count;

@@ -23,6 +23,7 @@ int atr_commit_create(struct atr_commit *commit, const struct atr_commit_config 
 	commit->durability = config->durability;
 	commit->seal_bytes = config->seal_bytes;
 	commit->seal_tsc = hz / 1000000 * config->seal_us;
+	commit->seal_ahead = config->seal_ahead;
 	memcpy(commit->next, config->next, sizeof(commit->next));
 	commit->recovered = config->recovered;
 	commit->recovered_count = config->recovered_count;

@@ -226,12 +226,15 @@ static unsigned int release_acks(struct atr_shard *shard)
 	return released;
 }
 
+/* A disk slower than the groups come would leave no buffer to the next one: then groups grow. */
 static bool seal_now(const struct atr_commit *commit, uint64_t now_tsc)
 {
 	const struct atr_group_buf *open = commit->open;
+	uint64_t under_way = commit->sealed - commit->durable;
 
-	return open && (open->used >= commit->seal_bytes || commit->sealed == commit->durable ||
-			now_tsc - open->opened_tsc >= commit->seal_tsc);
+	return open &&
+	       (open->used >= commit->seal_bytes || under_way == 0 ||
+		(under_way < commit->seal_ahead && now_tsc - open->opened_tsc >= commit->seal_tsc));
 }
 
 unsigned int atr_stage_commit(struct atr_shard *shard, struct atr_batch *batch)

@@ -23,6 +23,7 @@ ATR = os.path.join(BUILD, 'app/atr/atr')
 ATRCTL = os.path.join(BUILD, 'app/atrctl/atrctl')
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 MS_REC_PRIVATE = 0x4000 | 0x40000
+SEGMENT_BYTES = 8 << 20  # of the log: small, so that a test does not wait for zeros
 CASES = []
 
 
@@ -140,9 +141,10 @@ def total(value):
 
 
 class Appliance:
-    """One running atr. Use as a context manager."""
+    """One running atr. Use as a context manager. durability: the class that the test is about."""
 
-    def __init__(self, plan, vdevs, args=(), data_lcores=1, work=None, check=True, memory=512):
+    def __init__(self, plan, vdevs, args=(), data_lcores=1, work=None, check=True, memory=512,
+                 durability='commit'):
         self.work = work or tempfile.mkdtemp(prefix='atr-e2e-')
         self.own_work = work is None
         self.prefix = f'{os.environ.get("ATR_RUN_ID", "e2e")}-{os.getpid()}-{random.randrange(1e6)}'
@@ -154,7 +156,8 @@ class Appliance:
         for vdev in vdevs:
             self.command += ['--vdev', vdev]
         self.command += ['--', *(['--pipeline', plan] if plan else []), '--state', self.state,
-                         '--quarantine', self.quarantine, *map(str, args)]
+                         '--quarantine', self.quarantine, '--durability', durability,
+                         '--log-segment-bytes', str(SEGMENT_BYTES), *map(str, args)]
         self.process, self.check, self.socket_path, self.output = None, check, None, ''
         self.ledgers_read = 0
 
@@ -234,6 +237,13 @@ class Appliance:
         """name -> {'datagrams': n, 'events': n} of every refusal so far."""
         page = self.pages('/atr/reasons')
         return page.get('reasons', page)
+
+    def durable(self, seconds=20):
+        """Waits until what was logged is durable and all told; /atr/log by shard."""
+        def done():
+            logs = self.pages('/atr/log')
+            return all(one['groups_under_way'] == 0 for one in logs.values()) and (logs or True)
+        return wait_for('the log to be durable', done, seconds)
 
     def settled(self, received, seconds=20):
         """Waits until that many datagrams were received and nothing is in flight."""

@@ -17,17 +17,20 @@ import atrwire as wire
 import packets
 import plan
 import provoke
+from classd_ack import open_ack
 from disk_trouble import Disk
 
 APPLIANCE_IP, OUR_IP = '10.77.0.1', '10.77.0.2'
 OUR_MAC = '02:00:00:00:77:02'
+RECEIVE_RING = 4096  # packets the kernel keeps while a busy machine does not run the data lcore
 PCAP_MAC = '02:70:63:61:70:00'  # of the first net_pcap port
 
 
 class PcapLab:
     """One run of the appliance from capture to capture. queues: a list of lists of packets."""
 
-    def __init__(self, queues, args=(), value=None, data_lcores=None, infinite=False):
+    def __init__(self, queues, args=(), value=None, data_lcores=None, infinite=False,
+                 durability='commit'):
         self.work = tempfile.mkdtemp(prefix='atr-e2e-')
         self.queues = queues
         vdev, self.outputs = 'net_pcap0', []
@@ -45,7 +48,7 @@ class PcapLab:
         self.atr = harness.Appliance(
             path, [vdev], ['--addr', f'0={APPLIANCE_IP}/24', '--neigh', f'{OUR_IP}={OUR_MAC}',
                            '--shards', len(queues), *args],
-            data_lcores=data_lcores or len(queues), work=self.work)
+            data_lcores=data_lcores or len(queues), work=self.work, durability=durability)
 
     def __enter__(self):
         self.atr.start()
@@ -63,7 +66,10 @@ class PcapLab:
     def finish(self, received):
         """Waits until everything was judged, stops the appliance; returns the last ledger."""
         books = self.atr.settled(received)
+        # A slow disk may take longer than the stop waits; the rest would come at the next start.
+        self.atr.durable()
         self.reasons = self.atr.reasons()
+        self.acks_key = bytes.fromhex(self.atr.query('/atr/status').get('acks_key', ''))
         self.atr.stop()
         self.sent = [packets.dissect(p) for path in self.outputs for p in packets.read_pcap(path)]
         self.sent = [one for one in self.sent if one]
@@ -82,6 +88,12 @@ class PcapLab:
     def replies(self):
         return [json.loads(one['payload']) for one in self.sent if one['payload'][:1] == b'{']
 
+    def acks(self):
+        """Entries of all acknowledgements that were sent, each proven."""
+        return [entry for one in self.sent if one['payload'][:1] == b'\0'
+                for _, _, entries in open_ack(one['payload'], plan.REALM, self.acks_key)[1]
+                for entry in entries]
+
 
 def wires(src_port=40000):
     return packets.Wire(PCAP_MAC, APPLIANCE_IP, plan.PORT, OUR_MAC, OUR_IP, src_port)
@@ -94,7 +106,7 @@ class VethLab:
     are free at first."""
 
     def __init__(self, args=(), value=None, data_lcores=1, vdev='', fresh=True, state_bytes=0,
-                 log_disk=0, log_room=0):
+                 log_disk=0, log_room=0, durability='commit'):
         if fresh:
             harness.private_namespace()
             harness.veth(mac=OUR_MAC)
@@ -105,8 +117,9 @@ class VethLab:
             self.log_disk.fill(log_room << 20)
             args = [*args, '--log', f'{self.log_disk.path}/log']
         self.atr = harness.Appliance(
-            path, [f'net_af_packet0,iface=veth0{vdev}'],
-            ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work)
+            path, [f'net_af_packet0,iface=veth0,framecnt={RECEIVE_RING}{vdev}'],
+            ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work,
+            durability=durability)
         self.state_disk = state_bytes and harness.tmpfs(self.atr.state, state_bytes)
         self.atr.start()
         self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -147,14 +160,22 @@ class VethLab:
 
     def replies(self, count, seconds=2.0):
         """Up to count replies to envelopes, waiting no longer than that."""
-        got, end = [], time.monotonic() + seconds
-        while len(got) < count and time.monotonic() < end:
-            if select.select([self.replies_socket], [], [], 0.05)[0]:
-                data = self.replies_socket.recv(65536)
-                # Frames are acknowledged to the same place.
-                if data[:1] == b'{':
-                    got.append(json.loads(data))
-        return got
+        return replies(self.replies_socket, count, seconds)
+
+
+def replies(one, count, seconds=2.0, acks=None):
+    """Up to count replies to envelopes that a socket receives, waiting no longer than that.
+    Acknowledgements of frames that come in between go to the list acks."""
+    got, end = [], time.monotonic() + seconds
+    while len(got) < count and time.monotonic() < end:
+        if not select.select([one], [], [], 0.05)[0]:
+            continue
+        datagram = one.recv(65536)
+        if datagram[:1] == b'{':
+            got.append(json.loads(datagram))
+        elif acks is not None:
+            acks.append(datagram)
+    return got
 
 
 def udp_socket(ip, port, group=None):

@@ -10,6 +10,7 @@ PORT = 26400
 ENVELOPE_BYTES = 1280
 ENVELOPE_BYTES_JUMBO = 8400  # with an MTU of 9,000: room for more values than the parser takes
 FEEDS = {0: 'all', 1: 'strong', 2: 'grouped'}
+DURABLE = {0, 1}  # feeds of class D; the other one does not wait for the disk
 FEED_PORT = 26500  # of feed n: FEED_PORT + n
 GROUP = '239.77.0.1'
 INGRESS_GROUP = '239.77.0.9'
@@ -136,8 +137,9 @@ def document(destination='10.77.0.2', group=GROUP, envelope_bytes=ENVELOPE_BYTES
              'where': [{'field': 'mag', 'op': '>=', 'value': 4.5}], 'feeds': ['strong']},
         ],
         'feeds': [
-            {'id': 0, 'name': 'all', 'level': 3, 'durability': 'none', 'destinations': to(0)},
-            {'id': 1, 'name': 'strong', 'level': 3, 'durability': 'none', 'destinations': to(1)},
+            {'id': 0, 'name': 'all', 'level': 3, 'durability': 'commit', 'destinations': to(0)},
+            {'id': 1, 'name': 'strong', 'level': 3, 'durability': 'commit',
+             'destinations': to(1)},
             {'id': 2, 'name': 'grouped', 'level': 3, 'durability': 'none',
              'destinations': [{'to': f'{group}:{FEED_PORT + 2}', 'ttl': 1}]},
         ],

@@ -199,6 +199,12 @@ def ledger(received=10, admitted=6):
     return {'datagrams': part, 'events': dict(part), 'link': {'arp': 1, 'nic_missed': 0}}
 
 
+def log_of(state='ok', sentence='', leaves=0):
+    return {'state': state, 'sentence': sentence, 'leaves': leaves, 'groups': 9,
+            'groups_under_way': 0, 'syncs': 8, 'sync_us_mean': 7, 'commit_us_mean': 6,
+            'commit_us_max': 5, 'acks': 4, 'acks_dropped': 3, 'shed': 2, 'bytes': 1}
+
+
 class Appliance(Lab):
     """Invariant: what the appliance tells is printed whole and safe, and sums are checked."""
 
@@ -219,16 +225,44 @@ class Appliance(Lab):
         where = self.answer({'/atr/status': {'version': '0.1.0', 'durability': 'none',
                                              'plan': {'name': 'x\x1b[2J', 'version': 3},
                                              'lcores': [{'id': 1, 'shard': 0},
-                                                        {'id': 2, 'shard': 1}]}})
+                                                        {'id': 2, 'shard': 1}]},
+                             '/atr/log': {}})
         done = run('status', *where)
         for part in (b'durability', b'none', b'0.1.0', b'shard'):
             self.assertIn(part, done.stdout)
         self.assertNotIn(b'\x1b', done.stdout)
+        self.assertNotIn(b'leaves', done.stdout)
         self.assertEqual(json.loads(run('status', *where, '--json').stdout)['plan']['version'], 3)
+
+    def test_log(self):
+        """Every shard's log has a line, and one that is not well its sentence."""
+        pages = {'/atr/log,0': {'0': log_of(leaves=1234567), 'next': 1},
+                 '/atr/log,1': {'1': log_of(state='broken', sentence='a sync\x1b[2J failed')}}
+        where = self.answer({'/atr/status': {'durability': 'commit'}, '/atr/ledger': ledger(),
+                             '/atr/reasons': {}, '/atr/stages': {},
+                             '/atr/feeds': {
+                                 f'{number}/{shard}': {'feed': name, 'durability': durability}
+                                 for number, name, durability in ((0, 'all', 'commit'),
+                                                                  (1, 'fast', 'none'))
+                                 for shard in range(2)}, **pages})
+        for command in ('status',), ('stats', '--feeds'):
+            text = run(*command, *where).stdout.decode()
+            lines = [line.split() for line in text[text.index('log\n'):].splitlines()]
+            self.assertEqual(lines[1][:3], ['shard', 'state', 'leaves'])
+            self.assertEqual(lines[2][:3], ['0', 'ok', '1,234,567'])
+            self.assertEqual(lines[3][:2], ['1', 'broken'])
+            self.assertIn('shard 1: a sync', text)
+            self.assertNotIn('\x1b', text)
+            told = json.loads(run(*command, *where, '--json').stdout)
+            self.assertEqual(told['log']['1']['state'], 'broken')
+        self.assertLess(text.index('feeds, durability commit'), text.index(' all '))
+        self.assertLess(text.index(' all '), text.index('feeds, durability none'))
+        self.assertLess(text.index('feeds, durability none'), text.index(' fast '))
 
     def test_stats_balance(self):
         pages = {'/atr/reasons,0': {'stale': {'datagrams': 1, 'events': 1}, 'next': 5},
                  '/atr/reasons,5': {'level': {'datagrams': 1, 'events': 1}, 'next': 5},
+                 '/atr/log': {},
                  '/atr/stages': [{'name': 'rx', 'calls': 1, 'items': 2, 'cycles': 3}]}
         where = self.answer({'/atr/ledger': ledger(), **pages})
         done = run('stats', *where)

@@ -34,7 +34,8 @@ def adds_up(_):
         offered, admitted, refused, duplicate, delivered = map(int, closing.groups())
         assert admitted == 2 * 1707 and refused > 100 and duplicate > 20 and delivered > admitted
         assert offered == admitted + refused + duplicate
-        for part in 'durability none', 'received ', '  M 6.4', 'signature  refused':
+        for part in ('durability commit', 'log verified: shards=1 ', 'received ', '  M 6.4',
+                     'signature  refused'):
             assert part in output, f'"{part}" is missing: {output}'
         assert not os.listdir(folder), os.listdir(folder)
 

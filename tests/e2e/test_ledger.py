@@ -22,12 +22,11 @@ def mixture(link):
     return [link.datagram(d) for d in content]
 
 
-@case
-def balanced_under_load(_):
-    """Invariant: received = admitted + refused + duplicate + in flight, at every moment."""
+def balanced_under_load(durability):
+    """received = admitted + refused + duplicate + in flight, at every moment."""
     link = wires()
     content = mixture(link)
-    with PcapLab([content, content], infinite=True) as lab:
+    with PcapLab([content, content], infinite=True, durability=durability) as lab:
         before, waited = 0, 0
         for _ in range(READINGS):
             books = lab.atr.ledger()
@@ -38,6 +37,18 @@ def balanced_under_load(_):
         assert before > 10000, f'only {before} datagrams while the ledger was read'
         assert lab.atr.ledgers_read >= READINGS
         print(f'# {READINGS} readings, {before} datagrams, {waited} readings with some in flight')
+
+
+@case
+def balanced_while_frames_reserve(_):
+    """Invariant: the ledgers balance with durability none, where frames wait for high-waters."""
+    balanced_under_load('none')
+
+
+@case
+def balanced_while_envelopes_wait_for_the_disk(_):
+    """Invariant: the ledgers balance in class D, where envelopes wait for their sync."""
+    balanced_under_load('commit')
 
 
 @case

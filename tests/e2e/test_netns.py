@@ -17,20 +17,28 @@ import plan
 import provoke
 from atr_harness import (Appliance, Report, case, interface_mac, private_namespace, run, tmpfs,
                          total, veth, wait_for)
-from lab import APPLIANCE_IP, OUR_IP, OUR_MAC, Tagged, drain, exists, udp_socket
+from classd_ack import open_ack
+from lab import APPLIANCE_IP, OUR_IP, OUR_MAC, Tagged, drain, exists, replies, udp_socket
 from packets import ARP, IPV4, VLAN
 
 EVENTS, FRAMES = 4, 64
 SECOND = 3  # a second unicast subscriber of feed 0
 
 
+def acknowledged(atr, datagrams):
+    """Events that proven acknowledgements call admitted, or admitted before."""
+    key = bytes.fromhex(atr.query('/atr/status')['acks_key'])
+    return sum(entry.events for datagram in datagrams
+               for _, _, entries in open_ack(datagram, plan.REALM, key)[1]
+               for entry in entries if entry.taken())
+
+
 def exchange(atr, interface):
-    """Publishes over an ordinary socket and reads every feed over ordinary sockets."""
+    """Publishes over an ordinary socket in class D and reads every feed over ordinary sockets."""
     subscribers = {n: wire.Subscriber() for n in (*plan.FEEDS, SECOND)}
     sockets = {n: udp_socket(OUR_IP, plan.FEED_PORT + n) for n in (0, 1, SECOND)}
     sockets[2] = udp_socket(OUR_IP, plan.FEED_PORT + 2, plan.GROUP)
-    publisher = udp_socket(OUR_IP, 0)
-    publisher.settimeout(3)
+    publisher, acks = udp_socket(OUR_IP, 0), []
     run('ping', '-c', '2', '-i', '0.2', '-W', '2', APPLIANCE_IP)
     neighbour = run('ip', 'neigh', 'show', APPLIANCE_IP, 'dev', interface)
     assert 'lladdr' in neighbour, neighbour
@@ -42,10 +50,7 @@ def exchange(atr, interface):
     envelope = traffic.envelope(type_name='reading', payload={'n': 1, 'mag': 5})
     for expected in 'admitted', 'duplicate':
         publisher.sendto(envelope, (APPLIANCE_IP, plan.PORT))
-        data = publisher.recv(65536)
-        while data[:1] != b'{':  # acknowledgements of the frames
-            data = publisher.recv(65536)
-        reply = json.loads(data)
+        reply, = replies(publisher, 1, 5, acks)
         assert reply['result'] == expected and reply['durability'] == 'commit', reply
         assert reply['id'] == json.loads(envelope)['header']['id']
     publisher.sendto(b'{"header":', (APPLIANCE_IP, plan.PORT))
@@ -55,6 +60,9 @@ def exchange(atr, interface):
     assert books['datagrams']['duplicate'] == 2, books
     assert set(atr.reasons()) == {'json_syntax'}, atr.reasons()
     time.sleep(1.5)  # longer than the second between two heartbeats
+    replies(publisher, 1, 0.2, acks)
+    # One frame was sent twice.
+    assert acknowledged(atr, acks) == (FRAMES + 1) * EVENTS, len(acks)
     for number, one in sockets.items():
         drain(one, subscribers[number])
         assert subscribers[number].gaps == 0, f'feed {number} lost {subscribers[number].gaps}'
@@ -65,15 +73,15 @@ def exchange(atr, interface):
     atr.stop()
     for number, one in sockets.items():
         drain(one, subscribers[number], 0.3)
-        assert subscribers[number].ended, f'feed {number} has no end of session'
+        assert bool(subscribers[number].ended) == (number not in {SECOND, *plan.DURABLE}), number
         one.close()
 
 
-def appliance(work, vdev, address=f'{APPLIANCE_IP}/24', args=()):
+def appliance(work, vdev, address=f'{APPLIANCE_IP}/24', args=(), durability='commit'):
     value = plan.document()
     value['feeds'][0]['destinations'].append({'to': f'{OUR_IP}:{plan.FEED_PORT + SECOND}'})
     return Appliance(plan.write(f'{work}/plan.json', value), [vdev],
-                     ['--addr', f'0={address}', *args], work=work)
+                     ['--addr', f'0={address}', *args], work=work, durability=durability)
 
 
 class Folder:
@@ -130,10 +138,10 @@ class VlanHost:
 @case
 def over_vlan(_):
     """Invariant: with a VLAN, everything in and out is tagged with it, and packets with another tag
-    or none are foreign."""
+    or none are foreign. With durability none, no frame is acknowledged and every session ends."""
     veth(mac=OUR_MAC, ip=None)
     with Folder() as work, appliance(work, 'net_af_packet0,iface=veth0',
-                                     f'{APPLIANCE_IP}/24@77') as atr:
+                                     f'{APPLIANCE_IP}/24@77', durability='none') as atr:
         host = VlanHost('veth1', 77)
         link, traffic = host.link, provoke.Traffic()
         host.tagged.send(link.arp_request())
@@ -157,8 +165,9 @@ def over_vlan(_):
         host.listen(0.5)
     for packet in host.got:
         assert packet[12:16] == struct.pack('>HH', VLAN, 77), packet[:18].hex()
-    replies = [json.loads(one['payload']) for one in host.datagrams(link.src_port)]
-    assert [reply['result'] for reply in replies] == ['admitted'], replies
+    answers = [json.loads(one['payload']) for one in host.datagrams(link.src_port)]
+    told = [(one['result'], one['durability']) for one in answers]
+    assert told == [('admitted', 'none')], answers
     for number in 0, 2:
         subscriber = wire.Subscriber()
         for one in host.datagrams(plan.FEED_PORT + number):

@@ -28,14 +28,15 @@ ARGUMENTS = {
     'hold_full': {'args': ['--hold', 64], 'value': wide('delta')},
     'root_budget': {'args': ['--roots', 16]},
     'memory_full': {'args': ['--identities', scenarios.IDENTITIES]},
-    'reserve_wait': {'state_bytes': 64 << 10, 'args': ['--durability', 'none']},
-    'log_wait': {'args': ['--log-buffers', 2]},
+    # In class D no high-water is reserved.
+    'reserve_wait': {'state_bytes': 64 << 10, 'durability': 'none'},
+    'log_wait': {'args': ['--log-buffers', 2, '--commit-bytes', scenarios.COMMIT_BYTES]},
     'log_full': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 16, 'log_room': 5},
     'log_broken': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 16, 'log_room': 10},
     'no_plan': {'value': False},
     'shutdown': {'args': ['--drain-ms', 0]},
 }
-REPLIED = {'reserve_wait', 'memory_full', 'no_plan', 'log_broken'}
+REPLIED = {'reserve_wait', 'memory_full', 'no_plan', 'log_wait', 'log_broken'}
 FOR_GOOD = {'no_plan', 'log_broken'}  # until a restart
 
 

@@ -3,7 +3,10 @@
 """From capture file to capture file: no root, no hugepages. Everything valid comes out, everything
 hostile is counted under its reason, and tshark's own MoldUDP64 dissector reads the feeds."""
 import random
+import struct
+import time
 
+import atrwire as wire
 import plan
 import provoke
 from atr_harness import Report, case
@@ -38,10 +41,16 @@ def valid(traffic, rng):
     return datagrams, TREES * FRAMES * EVENTS + envelopes, strong, envelopes
 
 
+def frame_leaf(datagram):
+    count, arena = struct.unpack_from('<H', datagram, 6)[0], struct.unpack_from('<I', datagram, 40)
+    return wire.sha256(datagram[:64 + 64 * count + arena[0]])
+
+
 @case
 def valid_and_hostile(_):
     """Invariant: counts equal what was put in, one reason for each hostile datagram; every valid
-    event leaves exactly once on every feed that its content chooses."""
+    event leaves exactly once on every feed that its content chooses; just the valid frames are
+    acknowledged as admitted."""
     rng = random.Random(7)
     link = wires()
     traffic = provoke.Traffic(link)
@@ -66,12 +75,17 @@ def valid_and_hostile(_):
         everything, selected, grouped = (lab.feed(n) for n in range(3))
         assert (len(everything.events), len(selected.events)) == (events, strong)
         assert len(grouped.events) == events
-        for feed in everything, selected, grouped:
-            assert feed.gaps == 0 and feed.repeats == 0 and feed.ended == set(feed.next)
+        for number, feed in enumerate((everything, selected, grouped)):
+            assert feed.gaps == 0 and feed.repeats == 0
+            # A session of class D goes on at the next start.
+            assert feed.ended == (set() if number in plan.DURABLE else set(feed.next))
             identities = {(e['source'], e['sequence'], bool(e['envelope'])) for e in feed.events}
             assert len(identities) == len(feed.events), 'an event left twice'
         replies = lab.replies()
         assert sum(r['result'] == 'admitted' for r in replies) == envelopes
+        assert {r['durability'] for r in replies if r['result'] == 'admitted'} == {'commit'}
+        acknowledged = {entry.leaf for entry in lab.acks() if entry.taken()}
+        assert acknowledged == {frame_leaf(d) for d in good if d[:1] == b'\0'}
         ports = [plan.FEED_PORT + n for n in range(3)]
         rows, malformed = tshark_mold(lab.outputs[0], ports)
         assert not malformed, malformed[:3]
@@ -82,14 +96,15 @@ def valid_and_hostile(_):
 
 @case
 def nothing_in_nothing_out(_):
-    """Invariant: idle feeds send heartbeats, and end of session at the end."""
-    with PcapLab([[]]) as lab:
-        import time
-        time.sleep(2.5)
-        lab.finish(0)
-        for number in range(3):
-            feed = lab.feed(number)
-            assert feed.heartbeats >= 1 and not feed.events and feed.ended, vars(feed)
+    """Invariant: idle feeds send heartbeats, and end of session at the end, but in class D."""
+    for durability, going_on in ('commit', plan.DURABLE), ('none', ()):
+        with PcapLab([[]], durability=durability) as lab:
+            time.sleep(2.5)
+            lab.finish(0)
+            for number in range(3):
+                feed = lab.feed(number)
+                assert feed.heartbeats >= 1 and not feed.events, vars(feed)
+                assert bool(feed.ended) == (number not in going_on), vars(feed)
 
 
 if __name__ == '__main__':

@@ -61,11 +61,11 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < log.disk.files; i++) {
 		FILE *file;
 
-		snprintf(path, sizeof(path), "%s/shard-1/%s", argv[1], log.disk.file[i].name);
+		snprintf(path, sizeof(path), "%s/shard-1/%s", argv[1], log.disk.file[i]->name);
 		file = fopen(path, "wb");
 		if (!file ||
-		    fwrite(log.disk.file[i].bytes, 1, log.disk.file[i].size, file) !=
-			    log.disk.file[i].size ||
+		    fwrite(log.disk.file[i]->bytes, 1, log.disk.file[i]->size, file) !=
+			    log.disk.file[i]->size ||
 		    fclose(file) != 0)
 			die("cannot write the log");
 	}
