@@ -252,6 +252,10 @@ static int shards(struct appliance *a, char *error, size_t size)
 		.simd_bits = rte_vect_get_max_simd_bitwidth(),
 	};
 
+	for (uint32_t f = 0; a->plan && f < a->plan->feed_slots; f++)
+		config.recent_feeds |= (uint64_t)a->plan->feeds[f].present << f;
+	config.recent_slots = atr_recent_slots(
+		MEMORY_RECENT, (unsigned int)__builtin_popcountll(config.recent_feeds));
 	durable_configure(&a->durable, &a->options, a->plan, &config);
 	for (unsigned int s = 0; s < a->shard_count; s++) {
 		struct data_lcore *lcore = &a->lcore[s % a->lcore_count];

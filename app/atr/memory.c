@@ -55,7 +55,8 @@ static unsigned int rx_mbufs(const struct appliance *a)
 {
 	unsigned int queues = rte_eth_dev_count_avail() * a->shard_count;
 	unsigned int per_shard = a->options.hold + 2 * MEMORY_QUEUE_FRAMES +
-				 MEMORY_QUARANTINE_RING + 2 * ATR_ADMITS_MAX + ATR_BATCH_FRAMES;
+				 MEMORY_QUARANTINE_RING + 2 * ATR_ADMITS_MAX + ATR_BATCH_FRAMES +
+				 2 * MEMORY_GAP_RING;
 
 	return queues * 2 * MEMORY_DESCRIPTORS +
 	       a->shard_count * (per_shard + (a->shard_count - 1) * 1024) +
@@ -66,8 +67,8 @@ static unsigned int tx_mbufs(const struct appliance *a)
 {
 	unsigned int queues = rte_eth_dev_count_avail() * a->shard_count;
 
-	return queues * (MEMORY_DESCRIPTORS + ATR_TX_BURST) + a->shard_count * OPEN_PACKETS +
-	       (a->lcore_count + 1) * CACHE * 2;
+	return queues * (MEMORY_DESCRIPTORS + ATR_TX_BURST) +
+	       a->shard_count * (OPEN_PACKETS + MEMORY_RECENT) + (a->lcore_count + 1) * CACHE * 2;
 }
 
 /* The quarantine writer and the control lcore may be preempted in the middle of giving an mbuf
@@ -108,6 +109,7 @@ int memory_bridge(struct appliance *a, char *error, size_t size)
 		.link = 256,
 		.down = rte_align32pow2(2 * answers),
 		.handover = 1024,
+		.gaps = MEMORY_GAP_RING,
 		.acks = a->options.durability == ATR_DURABILITY_COMMIT ? ACKS_RING : 0,
 		.acks_size = sizeof(struct atr_ack_item),
 	};
@@ -146,7 +148,8 @@ void memory_print(const struct appliance *a)
 	printf("memory\n");
 	print_pool(a->rx_pool, "queues x 2 x descriptors + shards x (hold + queues of frames + "
 			       "quarantine + envelopes) + caches");
-	print_pool(a->payload_pool, "queues x descriptors + shards x (feeds + replies) + caches");
+	print_pool(a->payload_pool,
+		   "queues x descriptors + shards x (feeds + replies + recent packets) + caches");
 	print_pool(a->header_pool, "as payload: one a destination");
 	printf("  %-12s %8.1f MiB  shards x (%u trees x %u nodes, %u roots, hold %u)\n",
 	       "authenticate", mib((double)a->shard_count * (double)atr_auth_footprint(&auth)),

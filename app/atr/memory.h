@@ -7,6 +7,8 @@
 
 #define MEMORY_QUARANTINE_RING 1024
 #define MEMORY_QUEUE_FRAMES    1024
+#define MEMORY_GAP_RING        256  /* gap requests under way to the gap thread, a shard */
+#define MEMORY_RECENT          2048 /* feed packets kept for gap requests, a shard */
 #define MEMORY_DESCRIPTORS     1024 /* RX and as many TX, a queue; what drivers prefer at most */
 
 /* Authentication tables of a shard. */

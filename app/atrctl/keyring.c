@@ -57,6 +57,11 @@ static int load(struct keyring *ring, struct producer *p, char *error)
 	p->signer = atr_signer_load(path, error, ERROR_SIZE);
 	if (!p->signer)
 		return -EINVAL;
+	p->key_path = strdup(path);
+	if (!p->key_path) {
+		snprintf(error, ERROR_SIZE, "out of memory");
+		return -ENOMEM;
+	}
 	return identify(ring, p, path, error);
 }
 
@@ -101,8 +106,10 @@ int keyring_open(struct keyring *ring, char *error)
 
 void keyring_close(struct keyring *ring)
 {
-	for (uint32_t i = 0; ring->producers && i < ring->plan->source_slots; i++)
+	for (uint32_t i = 0; ring->producers && i < ring->plan->source_slots; i++) {
 		atr_signer_free(ring->producers[i].signer);
+		free(ring->producers[i].key_path);
+	}
 	free(ring->producers);
 	ring->producers = NULL;
 }

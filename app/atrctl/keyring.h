@@ -13,7 +13,8 @@ struct producer {
 	const struct atr_source *source;
 	struct atr_signer *signer;
 	uint32_t key_id;
-	void *frames; /* pub's frame builder of this source */
+	char *key_path;
+	void *frames; /* pub's state of this source while it publishes frames */
 };
 
 struct keyring {

@@ -247,6 +247,18 @@ void output_put(struct output *o, const uint8_t *data, size_t length)
 	o->held[o->held_count++] = item;
 }
 
+ssize_t output_receive(struct output *o, uint8_t *data, size_t size)
+{
+	ssize_t n;
+
+	if (o->fd < 0)
+		return -1;
+	do
+		n = recv(o->fd, data, size, MSG_DONTWAIT);
+	while (n < 0 && (errno == ECONNREFUSED || errno == EINTR));
+	return n;
+}
+
 void output_flush(struct output *o)
 {
 	uint64_t state = o->params->shuffle.value;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "option.h"
 #include "term.h"
@@ -55,6 +56,9 @@ void output_put(struct output *output, const uint8_t *data, size_t length);
 
 /* Sends one datagram now, without shuffling: for retransmissions. */
 void output_send(struct output *output, const uint8_t *data, size_t length);
+
+/* Takes a datagram that came back to where they are sent from: its length, or -1 with none. */
+ssize_t output_receive(struct output *output, uint8_t *data, size_t size);
 
 /* Sends what is kept, in the order that the seed gives. */
 void output_flush(struct output *output);

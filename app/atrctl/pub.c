@@ -7,14 +7,15 @@
 
 #include "command.h"
 
-#define TREE_MAX   65536
-#define MTU_MIN    576
-#define MTU_MAX    9000
-#define RATE_MAX   100000000
-#define WAIT_MAX   60000
-#define RETRY_MAX  20
-#define WINDOW_MAX 4096
-#define REPEAT_MAX 1000
+#define TREE_MAX    65536
+#define MTU_MIN     576
+#define MTU_MAX     9000
+#define RATE_MAX    100000000
+#define WAIT_MAX    60000
+#define RETRY_MAX   20
+#define WINDOW_MAX  4096
+#define REPEAT_MAX  1000
+#define TIMEOUT_MAX 86400
 
 static const struct usage usage = {
 	"pub --plan FILE (--source NAME --key FILE | --key-dir DIR) --to IP:PORT\n"
@@ -26,20 +27,22 @@ static const struct usage usage = {
 	"\n"
 	"As frames, payload members in engineering units become the binary fields of the\n"
 	"type (raw = value * 10^scale, which must be exact; null is the absent value), and\n"
-	"frames are signed in Merkle trees. Frames are not acknowledged yet (durability\n"
-	"none). Sequences are never reused: --sequence-file keeps them across runs.\n"
+	"frames are signed in Merkle trees. The outbox keeps them on disk until the\n"
+	"appliance has acknowledged or finally refused them; the next run sends what is\n"
+	"left, the same bytes, and goes on counting. With --no-acks, for an appliance of\n"
+	"durability none, they are sent once, and --sequence-file keeps the count.\n"
 	"\n"
 	"As envelopes, every event is signed on its own; replies are awaited, and what is\n"
 	"not answered is sent again, the same bytes, waiting twice as long each time.\n"
 	"\n"
 	"Lines that do not fit are refused with their number, the others are published.",
 	"  atrctl pub --plan plan.json --source ci --key ci.key --to 10.77.0.1:26400 \\\n"
-	"      --jsonl quakes.jsonl --as frames --sequence-file ci.seq\n"
+	"      --jsonl quakes.jsonl --as frames --outbox ci.outbox --acks-key 3b6a...\n"
 	"  atrctl pub --plan plan.json --key-dir keys --to 10.77.0.1:26400 \\\n"
 	"      --jsonl - --as envelopes --rate 5000 < quakes.jsonl\n"
 	"  atrctl pub --plan plan.json --source ci --key ci.key --to 10.77.0.1:26400 \\\n"
 	"      --generate 100000 --topic quake.ci --type quake --as frames \\\n"
-	"      --first-sequence 1 --save in.pcap --from 10.77.0.2:4000",
+	"      --no-acks --first-sequence 1 --save in.pcap --from 10.77.0.2:4000",
 };
 
 volatile sig_atomic_t pub_interrupted;
@@ -59,6 +62,35 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
+static int check_frames(const struct pub_options *o)
+{
+	bool unacknowledged = o->sequence_path || o->output.save || o->output.shuffle.given;
+
+	if (o->no_acks && (o->outbox || o->acks_key))
+		return usage_error("pub", "--no-acks excludes --outbox and --acks-key");
+	if (!o->no_acks && unacknowledged)
+		return usage_error("pub",
+				   "--sequence-file, --save and --shuffle are for frames without "
+				   "acknowledgements: give --no-acks, too");
+	if (!o->no_acks && (!o->outbox || !o->acks_key))
+		return usage_error("pub",
+				   "frames need --outbox DIR (kept across runs) and --acks-key HEX "
+				   "('atrctl status' shows it), or --no-acks for an appliance "
+				   "without durability");
+	if (!o->no_acks)
+		return EXIT_OK;
+	if (o->sequence_path && o->first_sequence.given)
+		return usage_error("pub",
+				   "--sequence-file and --first-sequence exclude each other; "
+				   "to skip sequences, raise next in the file");
+	if (!o->sequence_path && !o->first_sequence.given)
+		return usage_error("pub",
+				   "frames with --no-acks need --sequence-file FILE (kept across "
+				   "runs) or --first-sequence N (you take care that none is used "
+				   "twice)");
+	return EXIT_OK;
+}
+
 static int check_options(struct pub *pub)
 {
 	struct pub_options *o = &pub->options;
@@ -69,17 +101,13 @@ static int check_options(struct pub *pub)
 	if (!o->as || (strcmp(o->as, "frames") != 0 && strcmp(o->as, "envelopes") != 0))
 		return usage_error("pub", "--as frames or --as envelopes is needed");
 	frames = strcmp(o->as, "frames") == 0;
-	if (frames && o->sequence_path && o->first_sequence.given)
-		return usage_error("pub",
-				   "--sequence-file and --first-sequence exclude each other; "
-				   "to skip sequences, raise next in the file");
-	if (frames && !o->sequence_path && !o->first_sequence.given)
-		return usage_error("pub",
-				   "frames need --sequence-file FILE (kept across runs) or "
-				   "--first-sequence N (you take care that none is used twice)");
-	if (!frames && (o->sequence_path || o->first_sequence.given || o->tree.given))
-		return usage_error("pub", "--sequence-file, --first-sequence and --tree are for "
-					  "frames; envelopes have UUIDs");
+	if (frames)
+		return check_frames(o);
+	if (o->outbox || o->acks_key || o->no_acks || o->sequence_path || o->first_sequence.given ||
+	    o->tree.given || o->timeout.given)
+		return usage_error("pub", "--outbox, --acks-key, --no-acks, --sequence-file, "
+					  "--first-sequence, --tree and --timeout are for frames; "
+					  "envelopes have UUIDs and are answered");
 	return EXIT_OK;
 }
 
@@ -150,6 +178,20 @@ static int publish(struct pub *pub, char *error)
 	return pub_interrupted ? EXIT_NEGATIVE : status;
 }
 
+static int execute(struct pub *pub, const struct option *table, int argc, char **argv)
+{
+	char error[ERROR_SIZE];
+	int err = options_parse(&usage, table, argc, argv);
+
+	if (err)
+		return err > 0 ? EXIT_OK : EXIT_USAGE;
+	if (check_options(pub))
+		return EXIT_USAGE;
+	if (open_all(pub, error))
+		return usage_error("pub", "%s", error);
+	return publish(pub, error);
+}
+
 static int run(struct pub *pub, int argc, char **argv)
 {
 	struct pub_options *o = &pub->options;
@@ -185,15 +227,29 @@ static int run(struct pub *pub, int argc, char **argv)
 		 &o->tree, 1, TREE_MAX},
 		{"--mtu", "BYTES", "largest IP packet (default 1500)", OPTION_U64, &o->mtu, MTU_MIN,
 		 MTU_MAX},
-		{"--sequence-file", "FILE",
-		 "next sequences, kept across runs, written before sending", OPTION_STRING,
-		 &o->sequence_path, 0, 0},
-		{"--first-sequence", "N", "first sequence of every source, instead", OPTION_U64,
-		 &o->first_sequence, 0, UINT64_MAX},
-		{"--wait", "MS", "first wait for a reply to an envelope (default 500)", OPTION_U64,
-		 &o->wait_ms, 1, WAIT_MAX},
-		{"--retries", "N", "times an unanswered envelope is sent again (default 3)",
+		{"--outbox", "DIR", "frames: what is not acknowledged, kept across runs",
+		 OPTION_STRING, &o->outbox, 0, 0},
+		{"--acks-key", "HEX", "public key of the appliance's acknowledgements",
+		 OPTION_STRING, &o->acks_key, 0, 0},
+		{"--no-acks", NULL, "frames: send once only", OPTION_FLAG, &o->no_acks, 0, 0},
+		{"--sequence-file", "FILE", "with --no-acks: next sequences, kept across runs",
+		 OPTION_STRING, &o->sequence_path, 0, 0},
+		{"--first-sequence", "N",
+		 "with --no-acks, instead: first sequence of every\n"
+		 "source; with --outbox: sequences below are skipped",
+		 OPTION_U64, &o->first_sequence, 0, UINT64_MAX},
+		{"--wait", "MS",
+		 "first wait for a reply to an envelope (default 500) or\n"
+		 "the acknowledgement of a frame (default 200)",
+		 OPTION_U64, &o->wait_ms, 1, WAIT_MAX},
+		{"--retries", "N",
+		 "times an unanswered envelope is sent again (default 3), or\n"
+		 "a frame (default: until --timeout)",
 		 OPTION_U64, &o->retries, 0, RETRY_MAX},
+		{"--timeout", "S",
+		 "frames not acknowledged so long after they were first\n"
+		 "sent stay in the outbox (default 60)",
+		 OPTION_U64, &o->timeout, 1, TIMEOUT_MAX},
 		{"--window", "N", "envelopes under way at once (default 256)", OPTION_U64,
 		 &o->window, 1, WINDOW_MAX},
 		{"--shuffle", "SEED", "send in random order (keeps all in memory)", OPTION_U64,
@@ -213,16 +269,8 @@ static int run(struct pub *pub, int argc, char **argv)
 		 &o->progress, 0, 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
 	};
-	char error[ERROR_SIZE];
-	int err = options_parse(&usage, table, argc, argv);
 
-	if (err)
-		return err > 0 ? EXIT_OK : EXIT_USAGE;
-	if (check_options(pub))
-		return EXIT_USAGE;
-	if (open_all(pub, error))
-		return usage_error("pub", "%s", error);
-	return publish(pub, error);
+	return execute(pub, table, argc, argv);
 }
 
 int cmd_pub(int argc, char **argv)

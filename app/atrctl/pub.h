@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <atr/atr.h>
+
 #include "../../lib/reason/reason.h"
 #include "event_line.h"
 #include "keyring.h"
@@ -20,11 +22,12 @@
 struct pub_options {
 	const char *plan, *as;
 	const char *jsonl, *csv;
-	struct option_u64 generate; /* events */
-	const char *topic, *type;   /* defaults of csv and generate */
+	struct option_u64 generate;    /* events */
+	const char *topic, *type;      /* defaults of csv and generate */
+	const char *outbox, *acks_key; /* frames: acknowledged, or: */
 	const char *sequence_path;
-	struct option_u64 first_sequence, tree, mtu, wait_ms, retries, window;
-	bool json, progress;
+	struct option_u64 first_sequence, tree, mtu, wait_ms, retries, window, timeout;
+	bool no_acks, json, progress;
 	struct output_params output;
 };
 
@@ -51,6 +54,8 @@ struct pub {
 	/* Account. */
 	uint64_t events, filtered, unfit; /* lines */
 	uint64_t frames, trees;
+	struct atr_producer_stats acks; /* of all sources: what concerns acknowledgements */
+	unsigned int refusals_shown;
 	uint64_t envelopes, retransmissions;
 	uint64_t outcome[ATR_REASON_SPACE]; /* of envelopes: OK, DUPLICATE, or a reason */
 	uint64_t unanswered, extra_replies, foreign_replies;

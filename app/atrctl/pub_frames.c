@@ -1,215 +1,215 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Events into frames, frames into trees, one builder a source. */
+/* Events as frames: one producer of libatr a source, over one output. */
 #include "pub.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../lib/encode/encode.h"
-#include "../../lib/merkle/tree.h"
 #include "../../lib/wire/frame.h"
 
-#define TREE_DEFAULT   256
-#define MTU_DEFAULT    1500
-#define HEADERS_IP_UDP 28
-#define PAYLOAD_STORE  ATR_DATAGRAM_MAX
+#define QUEUE_MIN         4096 /* frames kept in memory, unless a tree has more */
+#define TIMEOUT_DEFAULT_S 60
+#define MS_PER_S          1000
+#define IDLE_MS           1000
+#define INBOX_MAX         64
+#define EVENTS_A_PUMP     64 /* published between two looks at the acknowledgements */
+#define REFUSALS_SHOWN    10
+#define DIRECTORY_MODE    0700
+#define PATH_SIZE         (PATH_MAX + 32)
 
-struct leaf {
-	uint8_t *data; /* body, with room for signature and proof behind it */
-	size_t length;
+/* Acknowledgements that have come, for every source to look through: all share a socket. */
+struct inbox {
+	unsigned int count;
+	struct {
+		uint16_t length;
+		uint8_t datagram[ATR_DATAGRAM_MAX];
+	} item[INBOX_MAX];
 };
 
-struct builder {
+struct frames {
 	struct pub *pub;
 	struct producer *producer;
-	uint64_t next_sequence;
-	size_t body_max; /* bytes that leave room for signature and proof in the MTU */
-	/* The frame under construction. */
-	unsigned int events;
-	size_t body; /* bytes so far */
-	size_t stored;
-	struct atr_event event[ATR_FRAME_PACKETS_MAX];
-	uint8_t store[PAYLOAD_STORE];
-	/* The tree under construction. */
-	unsigned int leaves, tree_size;
-	struct leaf *leaf;
-	uint8_t (*hash)[ATR_MERKLE_HASH];
+	struct inbox *inbox;
+	unsigned int taken; /* of the inbox */
+	struct atr_producer_transport transport;
+	struct atr_producer *atr;
 };
 
-static unsigned int proof_max(uint64_t tree_size)
+static int transport_send(void *context, const void *datagram, size_t length)
 {
-	return atr_frame_proof_nodes(0, (uint32_t)tree_size);
+	struct output *output = &((struct frames *)context)->pub->output;
+
+	output_put(output, datagram, length);
+	return 0;
 }
 
-static struct builder *builder_create(struct pub *pub, struct producer *producer, char *error)
+static int transport_receive(void *context, void *buffer, size_t size)
+{
+	struct frames *f = context;
+	size_t length;
+
+	if (f->taken == f->inbox->count)
+		return -EAGAIN;
+	length = f->inbox->item[f->taken].length;
+	if (length > size)
+		length = size;
+	memcpy(buffer, f->inbox->item[f->taken++].datagram, length);
+	return (int)length;
+}
+
+static int reserve(void *context, uint64_t next)
+{
+	struct frames *f = context;
+	char error[ERROR_SIZE];
+	int err;
+
+	if (!f->pub->sequences)
+		return 0;
+	err = sequence_file_take(f->pub->sequences, f->producer->source->name, next);
+	if (!err)
+		err = sequence_file_commit(f->pub->sequences, error);
+	return err;
+}
+
+static void on_result(void *context, const struct atr_producer_result *r)
+{
+	struct pub *pub = ((struct frames *)context)->pub;
+
+	for (unsigned int i = 0; r->outcome == ATR_PRODUCER_SETTLED && i < r->events; i++) {
+		uint8_t reason = r->reasons ? r->reasons[i] : r->reason;
+
+		if (reason == ATR_CLIENT_ADMITTED || reason == ATR_CLIENT_DUPLICATE)
+			continue;
+		if (pub->refusals_shown++ >= REFUSALS_SHOWN)
+			return;
+		progress_end(&pub->progress);
+		usage_error("pub", "source '%s', sequence %llu: refused as %s: %s",
+			    ((struct frames *)context)->producer->source->name,
+			    (unsigned long long)(r->first_sequence + i),
+			    atr_client_reason_name(reason), atr_client_reason_text(reason));
+	}
+}
+
+/* A directory for each source below the one that was named; ids, since names may be anything. */
+static int outbox_path(const struct pub_options *o, uint32_t source, char *path, char *error)
+{
+	if (mkdir(o->outbox, DIRECTORY_MODE) && errno != EEXIST) {
+		snprintf(error, ERROR_SIZE, "--outbox %.300s: %s", o->outbox, strerror(errno));
+		return -EINVAL;
+	}
+	if (snprintf(path, PATH_SIZE, "%s/source-%u", o->outbox, source) >= PATH_SIZE) {
+		snprintf(error, ERROR_SIZE, "--outbox: the path is too long");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static uint64_t first_sequence(const struct pub *pub, const struct producer *producer)
+{
+	return pub->sequences ? sequence_file_next(pub->sequences, producer->source->name)
+			      : pub->options.first_sequence.value;
+}
+
+static struct frames *frames_open(struct pub *pub, struct producer *producer, struct inbox *inbox,
+				  char *error)
 {
 	const struct pub_options *o = &pub->options;
-	uint64_t tree = o->tree.given ? o->tree.value : TREE_DEFAULT;
-	uint64_t mtu = o->mtu.given ? o->mtu.value : MTU_DEFAULT;
-	size_t overhead =
-		HEADERS_IP_UDP + ATR_SIGNATURE_SIZE + (size_t)proof_max(tree) * ATR_HASH_SIZE;
-	struct builder *b = calloc(1, sizeof(*b));
+	struct frames *f = calloc(1, sizeof(*f));
+	char path[PATH_SIZE];
+	struct atr_producer_config config = {
+		.size = sizeof(config),
+		.realm = pub->plan->realm,
+		.source = producer->source->id,
+		.key = producer->key_id,
+		.key_file = producer->key_path,
+		.outbox = o->no_acks ? NULL : path,
+		.acks_key = o->acks_key,
+		.first_sequence = first_sequence(pub, producer),
+		.reserve = o->no_acks ? reserve : NULL,
+		.mtu = (uint32_t)o->mtu.value,
+		.tree = (uint32_t)o->tree.value,
+		.queue = (uint32_t)(o->tree.value > QUEUE_MIN ? o->tree.value : QUEUE_MIN),
+		.window = producer->source->window < producer->source->max_ahead
+				  ? producer->source->window
+				  : producer->source->max_ahead,
+		.first_backoff_ms = (uint32_t)o->wait_ms.value,
+		.attempts = o->retries.given ? (uint32_t)o->retries.value + 1 : 0,
+		.give_up_ms = (uint32_t)(o->timeout.given ? o->timeout.value : TIMEOUT_DEFAULT_S) *
+			      MS_PER_S,
+		.result = on_result,
+	};
 
-	if (!b || mtu < overhead + ATR_FRAME_HDR_SIZE + ATR_PACKET_SIZE) {
-		snprintf(error, ERROR_SIZE,
-			 b ? "--mtu %llu leaves no room for an event beside a proof of a tree of "
-			     "%llu frames; raise --mtu or lower --tree"
-			   : "out of memory",
-			 (unsigned long long)mtu, (unsigned long long)tree);
-		free(b);
+	if (!f) {
+		snprintf(error, ERROR_SIZE, "out of memory");
 		return NULL;
 	}
-	b->pub = pub;
-	b->producer = producer;
-	b->tree_size = (unsigned int)tree;
-	b->body_max = mtu - overhead;
-	b->body = ATR_FRAME_HDR_SIZE;
-	b->leaf = calloc(tree, sizeof(*b->leaf));
-	b->hash = calloc(tree, sizeof(*b->hash));
-	b->next_sequence = pub->sequences
-				   ? sequence_file_next(pub->sequences, producer->source->name)
-				   : o->first_sequence.value;
-	if (b->leaf && b->hash)
-		return b;
-	snprintf(error, ERROR_SIZE, "out of memory");
-	free(b->leaf);
-	free(b->hash);
-	free(b);
+	f->pub = pub;
+	f->producer = producer;
+	f->inbox = inbox;
+	f->transport = (struct atr_producer_transport){
+		.context = f, .send = transport_send, .receive = transport_receive, .fd = -1};
+	config.transport = &f->transport;
+	config.context = f;
+	if (o->no_acks || outbox_path(o, producer->source->id, path, error) == 0)
+		f->atr = atr_producer_open(&config, error, ERROR_SIZE);
+	if (f->atr)
+		return f;
+	free(f);
 	return NULL;
 }
 
-static void builder_free(struct builder *b)
+static struct frames *frames_of(const struct pub *pub, uint32_t i)
 {
-	for (unsigned int i = 0; i < b->leaves; i++)
-		free(b->leaf[i].data);
-	free(b->leaf);
-	free(b->hash);
-	free(b);
+	return pub->ring.producers[i].frames;
 }
 
-/* Signs the tree and sends its frames. Its sequences are on disk by now. */
-static int send_tree(struct builder *b, char *error)
+static int stopped(const struct frames *f, char *error)
 {
-	struct pub *pub = b->pub;
-	uint8_t signature[ATR_SIGNATURE_SIZE];
-	struct atr_tree_head head;
-	struct atr_merkle_tree tree;
-
-	if (b->leaves == 0)
-		return 0;
-	for (unsigned int i = 0; i < b->leaves; i++) {
-		((struct atr_frame_hdr *)b->leaf[i].data)->leaf_count = b->leaves;
-		atr_merkle_leaf(b->leaf[i].data + 1, b->leaf[i].length - 1, b->hash[i]);
-	}
-	if (atr_merkle_tree_init(&tree, b->leaves)) {
-		snprintf(error, ERROR_SIZE, "out of memory");
-		return -ENOMEM;
-	}
-	atr_merkle_tree_build(&tree, (const uint8_t(*)[ATR_MERKLE_HASH])b->hash, b->leaves);
-	atr_tree_head_init(&head, pub->plan->realm, b->producer->source->id, b->producer->key_id,
-			   b->leaves, atr_merkle_tree_root(&tree));
-	atr_signer_sign(b->producer->signer, (const uint8_t *)&head, sizeof(head), signature);
-	for (unsigned int i = 0; i < b->leaves; i++) {
-		struct leaf *leaf = &b->leaf[i];
-		size_t length = leaf->length;
-
-		memcpy(leaf->data + length, signature, sizeof(signature));
-		length += sizeof(signature);
-		length += atr_merkle_tree_proof(&tree, i, leaf->data + length) *
-			  (size_t)ATR_HASH_SIZE;
-		output_put(&pub->output, leaf->data, length);
-		free(leaf->data);
-	}
-	atr_merkle_tree_fini(&tree);
-	pub->trees++;
-	pub->frames += b->leaves;
-	b->leaves = 0;
-	return 0;
+	snprintf(error, ERROR_SIZE, "source '%s': %s", f->producer->source->name,
+		 atr_producer_error(f->atr));
+	return -EIO;
 }
 
-static int reserve(struct builder *b, char *error)
+/* Waits for something to do, then does it for every source. Returns the number of frames that may
+ * still be acknowledged, or -EIO with a sentence. */
+static int pump(struct pub *pub, struct inbox *inbox, int timeout_ms, char *error)
 {
-	struct sequence_file *file = b->pub->sequences;
+	struct pollfd arrived = {.fd = pub->output.fd, .events = POLLIN};
+	int left = 0;
 
-	if (file && sequence_file_take(file, b->producer->source->name, b->next_sequence)) {
-		snprintf(error, ERROR_SIZE, "sequences of source '%s' are used up",
-			 b->producer->source->name);
-		return -ERANGE;
+	for (uint32_t i = 0; timeout_ms && i < pub->plan->source_slots; i++) {
+		int due = frames_of(pub, i) ? atr_producer_timeout_ms(frames_of(pub, i)->atr) : -1;
+
+		if (due >= 0 && due < timeout_ms)
+			timeout_ms = due;
 	}
-	return 0;
-}
+	poll(&arrived, 1, timeout_ms);
+	for (inbox->count = 0; inbox->count < INBOX_MAX; inbox->count++) {
+		ssize_t n = output_receive(&pub->output, inbox->item[inbox->count].datagram,
+					   sizeof(inbox->item[0].datagram));
 
-static int close_frame(struct builder *b, char *error)
-{
-	struct atr_frame_spec spec = {
-		.realm = b->pub->plan->realm,
-		.source = b->producer->source->id,
-		.key = b->producer->key_id,
-		.first_sequence = b->next_sequence,
-		.timestamp_ns = now_unix_ns(),
-		.leaf_index = b->leaves,
-		.leaf_count = b->tree_size, /* the true count is filled in when the tree closes */
-	};
-	struct leaf *leaf = &b->leaf[b->leaves];
-	int n;
-
-	if (b->events == 0)
-		return 0;
-	if (__builtin_add_overflow(b->next_sequence, b->events, &b->next_sequence)) {
-		snprintf(error, ERROR_SIZE, "sequences of source '%s' are used up",
-			 b->producer->source->name);
-		return -ERANGE;
+		if (n < 0)
+			break;
+		inbox->item[inbox->count].length = (uint16_t)n;
 	}
-	leaf->data = malloc(b->body + ATR_SIGNATURE_SIZE +
-			    (size_t)proof_max(b->tree_size) * ATR_HASH_SIZE);
-	n = leaf->data ? atr_frame_build_body(&spec, b->event, b->events, leaf->data, b->body)
-		       : -ENOMEM;
-	if (n < 0) {
-		free(leaf->data);
-		snprintf(error, ERROR_SIZE, "frame cannot be built: %s", strerror(-n));
-		return n;
+	for (uint32_t i = 0; i < pub->plan->source_slots; i++) {
+		struct frames *f = frames_of(pub, i);
+		int n;
+
+		if (!f)
+			continue;
+		f->taken = 0;
+		n = atr_producer_poll(f->atr, 0);
+		if (n < 0)
+			return stopped(f, error);
+		left += n;
 	}
-	leaf->length = (size_t)n;
-	b->leaves++;
-	b->events = 0;
-	b->body = ATR_FRAME_HDR_SIZE;
-	b->stored = 0;
-	return reserve(b, error);
-}
-
-static int close_tree(struct builder *b, char *error)
-{
-	struct sequence_file *file = b->pub->sequences;
-	int err = file ? sequence_file_commit(file, error) : 0;
-
-	return err ? err : send_tree(b, error);
-}
-
-/* Appends one event; closes the frame before it, and the tree, when they are full. */
-static int add(struct builder *b, const struct atr_event *event, char *error)
-{
-	size_t arena = event->payload_length > ATR_INLINE_MAX ? event->payload_length : 0;
-	size_t size = ATR_PACKET_SIZE + arena;
-	struct atr_event *slot;
-	int err;
-
-	if (ATR_FRAME_HDR_SIZE + size > b->body_max)
-		return -EMSGSIZE;
-	if (b->body + size > b->body_max || b->events == ATR_FRAME_PACKETS_MAX) {
-		err = close_frame(b, error);
-		if (!err && b->leaves == b->tree_size)
-			err = close_tree(b, error);
-		if (err)
-			return err;
-	}
-	slot = &b->event[b->events++];
-	*slot = *event;
-	slot->payload = b->store + b->stored;
-	memcpy(b->store + b->stored, event->payload, event->payload_length);
-	b->stored += event->payload_length;
-	b->body += size;
-	return 0;
+	return left;
 }
 
 /* The event of a line; -EINVAL with a sentence if it does not fit the plan. */
@@ -242,62 +242,110 @@ static int encode(struct pub *pub, const struct event_line *line, struct produce
 }
 
 static int publish(struct pub *pub, const struct event_line *line, struct producer *producer,
-		   char *error)
+		   struct inbox *inbox, char *error)
 {
 	uint8_t payload[ATR_ENCODE_BUFFER];
-	struct atr_event event;
+	struct atr_event e;
+	struct frames *f;
 	int err;
 
-	if (encode(pub, line, producer, payload, &event, error)) {
+	if (encode(pub, line, producer, payload, &e, error)) {
 		pub_unfit(pub, error);
 		return 0;
 	}
-	if (!producer->frames) {
-		producer->frames = builder_create(pub, producer, error);
-		if (!producer->frames)
-			return -EINVAL;
-	}
-	err = add(producer->frames, &event, error);
+	if (!producer->frames)
+		producer->frames = frames_open(pub, producer, inbox, error);
+	f = producer->frames;
+	if (!f)
+		return -EINVAL;
+	do {
+		err = atr_producer_publish(f->atr, e.topic_id, e.type_id, e.timestamp_ns,
+					   e.priority, payload, e.payload_length, NULL);
+	} while (err == -EAGAIN && pump(pub, inbox, IDLE_MS, error) >= 0);
 	if (err == -EMSGSIZE) {
 		pub_unfit(pub, "the event does not fit a frame; raise --mtu");
 		return 0;
 	}
+	if (err == -EIO || err == -EAGAIN)
+		return stopped(f, error);
+	if (err)
+		snprintf(error, ERROR_SIZE,
+			 err == -ETIMEDOUT
+				 ? "source '%s': nothing is acknowledged; what was read "
+				   "is in the outbox, run again when the appliance is back"
+			 : err == -ERANGE ? "sequences of source '%s' are used up"
+					  : "source '%s': out of memory",
+			 producer->source->name);
 	pub->events += err == 0;
 	return err;
 }
 
-/* Sends what is left; all sequences are reserved with one sync. */
-static int finish(struct pub *pub, char *error)
+/* Sends what is left, and waits for what is not acknowledged. */
+static int finish(struct pub *pub, struct inbox *inbox, char *error)
 {
-	int err = 0;
+	int left = 1;
 
-	for (uint32_t i = 0; !err && i < pub->plan->source_slots; i++)
-		if (pub->ring.producers[i].frames)
-			err = close_frame(pub->ring.producers[i].frames, error);
-	if (!err && pub->sequences)
-		err = sequence_file_commit(pub->sequences, error);
-	for (uint32_t i = 0; !err && i < pub->plan->source_slots; i++)
-		if (pub->ring.producers[i].frames)
-			err = send_tree(pub->ring.producers[i].frames, error);
-	return err;
+	for (uint32_t i = 0; i < pub->plan->source_slots; i++)
+		if (frames_of(pub, i) && atr_producer_flush(frames_of(pub, i)->atr))
+			return stopped(frames_of(pub, i), error);
+	for (int wait = 0; !pub->options.no_acks && left > 0; wait = IDLE_MS)
+		left = pump(pub, inbox, wait, error);
+	return left < 0 ? left : 0;
+}
+
+static void add_up(struct pub *pub, const struct frames *f)
+{
+	struct atr_producer_stats s, *sum = &pub->acks;
+
+	atr_producer_stats(f->atr, &s, sizeof(s));
+	pub->frames += s.frames;
+	pub->trees += s.trees;
+	sum->recovered += s.recovered;
+	sum->resent += s.resent;
+	sum->admitted += s.admitted;
+	sum->duplicate += s.duplicate;
+	sum->refused += s.refused;
+	sum->unsettled += s.unsettled;
+	sum->settled += s.settled;
+	sum->retries += s.retries;
+	sum->acks += s.acks;
+	sum->acks_bad += s.acks_bad;
+	for (unsigned int r = 0; r < ATR_REASON_SPACE; r++)
+		sum->refused_by_reason[r] += s.refused_by_reason[r];
 }
 
 int pub_frames_run(struct pub *pub, char *error)
 {
+	struct inbox *inbox = calloc(1, sizeof(*inbox));
 	struct producer *producer;
 	struct event_line line;
-	int err = 0;
+	int err = inbox ? 0 : -ENOMEM;
 
-	while (!err && pub_input_next(pub, &line, &producer))
-		err = publish(pub, &line, producer, error);
+	/* What an earlier run left in the outbox of the source goes out even without new events. */
+	if (!err && !pub->options.no_acks && pub->ring.only) {
+		err = keyring_find(&pub->ring, NULL, &producer, error);
+		if (!err)
+			producer->frames = frames_open(pub, producer, inbox, error);
+		if (!err && !producer->frames)
+			err = -EINVAL;
+	}
+	while (!err && pub_input_next(pub, &line, &producer)) {
+		err = publish(pub, &line, producer, inbox, error);
+		if (!err && !pub->options.no_acks && pub->events % EVENTS_A_PUMP == 0)
+			err = pump(pub, inbox, 0, error) < 0 ? -EIO : 0;
+	}
 	if (!err)
-		err = finish(pub, error);
+		err = finish(pub, inbox, error);
 	if (!err)
 		output_flush(&pub->output);
 	for (uint32_t i = 0; i < pub->plan->source_slots; i++) {
-		if (pub->ring.producers[i].frames)
-			builder_free(pub->ring.producers[i].frames);
+		if (!frames_of(pub, i))
+			continue;
+		add_up(pub, frames_of(pub, i));
+		atr_producer_close(frames_of(pub, i)->atr);
+		free(frames_of(pub, i));
 		pub->ring.producers[i].frames = NULL;
 	}
+	free(inbox);
 	return err;
 }

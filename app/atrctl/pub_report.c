@@ -42,6 +42,32 @@ static json_t *outcomes_json(const struct pub *pub)
 	return o;
 }
 
+static bool all_acknowledged(const struct pub *pub)
+{
+	return !pub->options.no_acks && !pub->acks.unsettled && !pub->acks.refused;
+}
+
+static json_t *acks_json(const struct atr_producer_stats *s)
+{
+	json_t *o = json_object(), *reasons = json_object();
+
+	set(o, "admitted", s->admitted);
+	set(o, "duplicate", s->duplicate);
+	set(o, "refused", s->refused);
+	for (unsigned int r = 1; r < ATR_DUPLICATE; r++)
+		if (s->refused_by_reason[r])
+			set(reasons, atr_reason_name((uint8_t)r), s->refused_by_reason[r]);
+	json_object_set_new(o, "reasons", reasons);
+	set(o, "frames_settled", s->settled);
+	set(o, "frames_unacknowledged", s->unsettled);
+	set(o, "frames_recovered", s->recovered);
+	set(o, "resent", s->resent);
+	set(o, "refused_for_now", s->retries);
+	set(o, "datagrams", s->acks);
+	set(o, "datagrams_bad", s->acks_bad);
+	return o;
+}
+
 static void report_json(const struct pub *pub, uint64_t ns)
 {
 	const struct output *out = &pub->output;
@@ -54,13 +80,16 @@ static void report_json(const struct pub *pub, uint64_t ns)
 	if (is_frames(pub)) {
 		set(o, "frames", pub->frames);
 		set(o, "trees", pub->trees);
-		json_object_set_new(o, "acknowledged", json_false());
+		json_object_set_new(o, "acknowledged", json_boolean(all_acknowledged(pub)));
+		if (!pub->options.no_acks)
+			json_object_set_new(o, "acknowledgements", acks_json(&pub->acks));
 	} else {
 		set(o, "envelopes", pub->envelopes);
 		if (!pub->options.output.save)
 			json_object_set_new(o, "replies", outcomes_json(pub));
 	}
-	json_object_set_new(o, "durability", json_string("none"));
+	if (!is_frames(pub) || pub->options.no_acks)
+		json_object_set_new(o, "durability", json_string("none"));
 	set(o, "datagrams_sent", out->sent);
 	set(o, "datagrams_lost_on_purpose", out->lost);
 	set(o, "datagrams_failed", out->failed);
@@ -95,6 +124,26 @@ static void report_replies(const struct pub *pub)
 		line("other datagrams", pub->foreign_replies, "that were no replies");
 }
 
+static void report_acks(const struct atr_producer_stats *s)
+{
+	line("acknowledged", s->admitted + s->duplicate, "events, durable");
+	if (s->duplicate)
+		line("  admitted before", s->duplicate, "events");
+	line("refused", s->refused, "events");
+	for (unsigned int r = 1; r < ATR_DUPLICATE; r++)
+		if (s->refused_by_reason[r])
+			printf("    %-20s%14llu  %s\n", atr_reason_name((uint8_t)r),
+			       (unsigned long long)s->refused_by_reason[r],
+			       atr_reason_text((uint8_t)r));
+	line("sent again", s->resent, "frames");
+	if (s->recovered)
+		line("of earlier runs", s->recovered, "frames were in the outbox");
+	line("unacknowledged", s->unsettled, "frames, kept in the outbox");
+	if (s->acks_bad)
+		line("other datagrams", s->acks_bad,
+		     "that were no acknowledgements under --acks-key");
+}
+
 static void report_text(const struct pub *pub, uint64_t ns)
 {
 	const struct output *out = &pub->output;
@@ -123,9 +172,11 @@ static void report_text(const struct pub *pub, uint64_t ns)
 	       term_si((double)pub->events / seconds, events_rate));
 	if (pub->options.output.save)
 		return;
-	if (is_frames(pub))
-		puts("  Frames are not acknowledged yet (durability none): what was admitted is\n"
-		     "  what 'atrctl stats' and the feeds show.");
+	if (is_frames(pub) && pub->options.no_acks)
+		puts("  Nothing was acknowledged (--no-acks): what was admitted is what 'atrctl "
+		     "stats'\n  and the feeds show.");
+	else if (is_frames(pub))
+		report_acks(&pub->acks);
 	else
 		report_replies(pub);
 }
@@ -139,6 +190,8 @@ int pub_report(struct pub *pub)
 		report_json(pub, ns);
 	else
 		report_text(pub, ns);
+	if (is_frames(pub) && !pub->options.no_acks && !all_acknowledged(pub))
+		return EXIT_NEGATIVE;
 	if (pub->unfit || out->failed || pub->unanswered || refused(pub))
 		return EXIT_NEGATIVE;
 	return EXIT_OK;

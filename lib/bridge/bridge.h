@@ -5,8 +5,9 @@
  * producer, single consumer. Upward there are four per shard, so that a flood of one kind cannot
  * delay another: `verify` (root requests, reservations, what became of envelopes), `envelopes`,
  * `link` (ARP, ICMP) and `acks` (what producers of frames are to be told, by value). Downward there
- * is one per shard. `handover[a][b]` carries frames from shard a to the shard b that owns their
- * source.
+ * is one per shard. `requests` and `answers` do the same between each shard and the thread that
+ * answers gap requests from the log. `handover[a][b]` carries frames from shard a to the shard b
+ * that owns their source.
  *
  * Layer 1: DPDK's ring. send and receive are hot path.
  */
@@ -29,7 +30,8 @@ enum atr_msg_kind {
 	ATR_MSG_SETTLED,  /* mbuf: what the shard made of an admitted envelope */
 	ATR_MSG_ENVELOPE, /* mbuf: judge this envelope */
 	ATR_MSG_LINK,     /* mbuf: ARP or ICMP for us */
-	/* control lcore to shard */
+	ATR_MSG_REQUEST,  /* mbuf: a gap request for the gap thread; its subscriber may ask */
+	/* control lcore to shard; SEND also gap thread to shard */
 	ATR_MSG_VERDICT, /* struct atr_root_request, answered */
 	ATR_MSG_ADMIT,   /* mbuf: an envelope that passed its gates; log and publish it */
 	ATR_MSG_SEND,    /* mbuf with headers: transmit on port arg */
@@ -87,12 +89,15 @@ struct atr_bridge {
 	struct rte_ring *envelopes[ATR_SHARDS_MAX];
 	struct rte_ring *link[ATR_SHARDS_MAX];
 	struct rte_ring *down[ATR_SHARDS_MAX];
+	struct rte_ring *requests[ATR_SHARDS_MAX]; /* shard to gap thread */
+	struct rte_ring *answers[ATR_SHARDS_MAX];  /* gap thread to shard */
 	struct rte_ring *acks[ATR_SHARDS_MAX]; /* elements of acks_size bytes: lib/ack knows them */
 	struct rte_ring *handover[ATR_SHARDS_MAX][ATR_SHARDS_MAX]; /* [from][to] */
 };
 
 struct atr_bridge_sizes {
 	unsigned int verify, envelopes, link, down, handover; /* messages; powers of two */
+	unsigned int gaps;                                    /* of requests and of answers */
 	unsigned int acks;      /* elements; a power of two; 0: no such rings */
 	unsigned int acks_size; /* bytes of one, a multiple of 4 */
 };

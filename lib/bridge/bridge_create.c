@@ -33,6 +33,10 @@ static int create(struct atr_bridge *bridge, const struct atr_bridge_sizes *size
 		bridge->envelopes[s] = ring("env", s, 0, sizes->envelopes, socket);
 		bridge->link[s] = ring("link", s, 0, sizes->link, socket);
 		bridge->down[s] = ring("down", 0, s, sizes->down, socket);
+		bridge->requests[s] = ring("gap", s, 0, sizes->gaps, socket);
+		bridge->answers[s] = ring("fill", 0, s, sizes->gaps, socket);
+		if (!bridge->requests[s] || !bridge->answers[s])
+			return -rte_errno;
 		if (!bridge->verify[s] || !bridge->envelopes[s] || !bridge->link[s] ||
 		    !bridge->down[s])
 			return -rte_errno;
@@ -77,6 +81,8 @@ void atr_bridge_free(struct atr_bridge *bridge)
 		rte_ring_free(bridge->envelopes[s]);
 		rte_ring_free(bridge->link[s]);
 		rte_ring_free(bridge->down[s]);
+		rte_ring_free(bridge->requests[s]);
+		rte_ring_free(bridge->answers[s]);
 		rte_ring_free(bridge->acks[s]);
 		for (unsigned int to = 0; to < bridge->shards; to++)
 			rte_ring_free(bridge->handover[s][to]);

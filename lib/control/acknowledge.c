@@ -18,7 +18,7 @@ static void send_ack(void *context, const struct atr_ack_address *to, const uint
 	struct atr_flow flow = {
 		.dst_ip = to->ip,
 		.dst_port = to->port,
-		.src_port = (*control->program_slot)->udp_port,
+		.src_port = (*control->program_slot)->ports.ingress,
 		.ttl = ACK_TTL,
 	};
 	struct rte_mbuf *m = rte_pktmbuf_alloc(control->payloads);

@@ -37,24 +37,12 @@ static int text(const struct atr_reply *reply, enum atr_durability durability, c
 			atr_reason_name(reply->reason));
 }
 
-/* Only to what one host can have sent, and never to ourselves. */
-static bool answerable(const struct rte_mbuf *request, const struct atr_meta *meta,
-		       const struct atr_iface *iface)
-{
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(request, const struct rte_ether_hdr *);
-	uint32_t hosts = iface->prefix_length >= 31 ? 0 : UINT32_MAX >> iface->prefix_length;
-	bool broadcast = hosts && (meta->src_ip | hosts) == (iface->ip | hosts) &&
-			 (meta->src_ip & hosts) == hosts;
-
-	return meta->src_port != 0 && meta->src_ip != 0 && meta->src_ip != iface->ip &&
-	       meta->src_ip >> 28 < 14 && !broadcast && rte_is_unicast_ether_addr(&eth->src_addr);
-}
-
 void atr_control_reply(struct atr_control *control, const struct rte_mbuf *request, uint32_t shard,
 		       const struct atr_reply *reply)
 {
 	const struct atr_meta *meta = atr_meta((struct rte_mbuf *)(uintptr_t)request);
 	const struct atr_iface *iface = &control->ifaces[meta->port_id];
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(request, const struct rte_ether_hdr *);
 	uint16_t hdr_size = atr_net_hdr_size(iface);
 	char json[REPLY_MAX];
 	int length = text(reply, control->durability, json, sizeof(json));
@@ -63,7 +51,8 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 
 	if (control->stopping)
 		return;
-	if (length < 0 || length >= meta->length || !answerable(request, meta, iface)) {
+	if (length < 0 || length >= meta->length ||
+	    !atr_net_answerable(iface, &eth->src_addr, meta->src_ip, meta->src_port)) {
 		control->stats.replies_withheld++;
 		return;
 	}
@@ -78,10 +67,8 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 	memcpy(payload, json, (size_t)length);
 	struct atr_flow flow = {
 		/* Back to the station that the request came from: no resolution needed. */
-		.dst_mac = rte_pktmbuf_mtod(request, const struct rte_ether_hdr *)->src_addr,
-		.dst_ip = meta->src_ip,
-		.dst_port = meta->src_port,
-		.src_port = (*control->program_slot)->udp_port,
+		.dst_mac = eth->src_addr,   .dst_ip = meta->src_ip,
+		.dst_port = meta->src_port, .src_port = (*control->program_slot)->ports.ingress,
 		.ttl = REPLY_TTL,
 	};
 	atr_net_udp_headers(m, iface, &flow, (uint16_t)length,

@@ -68,7 +68,7 @@ static struct rte_mbuf *address(struct atr_feeds *feeds, const struct atr_iface 
 	return m;
 }
 
-/* Sends payload (a complete MoldUDP64 packet; the reference is consumed) to all destinations. */
+/* Sends payload (a complete MoldUDP64 packet; the reference stays) to all destinations. */
 static void fan_out(struct atr_feeds *feeds, struct atr_feed_out *out,
 		    const struct atr_feed_routes *routes, struct rte_mbuf *payload,
 		    uint64_t now_tsc)
@@ -95,20 +95,21 @@ static void fan_out(struct atr_feeds *feeds, struct atr_feed_out *out,
 		out->stats.sent++;
 	}
 	out->sent_tsc = now_tsc;
-	rte_pktmbuf_free(payload);
 }
 
 static void flush(struct atr_feeds *feeds, struct atr_feed_out *out,
 		  const struct atr_feed_routes *routes, uint64_t now_tsc)
 {
+	uint64_t first = out->next_sequence - out->open_count;
+	uint16_t count = out->open_count;
 	struct rte_mbuf *m = out->open;
 
-	atr_mold_hdr_write(rte_pktmbuf_mtod(m, uint8_t *), out->session,
-			   out->next_sequence - out->open_count, out->open_count);
+	atr_mold_hdr_write(rte_pktmbuf_mtod(m, uint8_t *), out->session, first, count);
 	out->open = NULL;
 	out->open_count = 0;
 	out->stats.packets++;
 	fan_out(feeds, out, routes, m, now_tsc);
+	atr_recent_put(&out->recent, first, count, m);
 }
 
 static bool open_packet(struct atr_feeds *feeds, struct atr_feed_out *out, uint64_t now_tsc)
@@ -189,6 +190,26 @@ static void send_empty(struct atr_feeds *feeds, struct atr_feed_out *out,
 	out->open = NULL;
 	atr_mold_hdr_write(rte_pktmbuf_mtod(m, uint8_t *), out->session, out->next_sequence, count);
 	fan_out(feeds, out, routes, m, now_tsc);
+	rte_pktmbuf_free(m);
+}
+
+bool atr_feeds_resend(struct atr_feeds *feeds, unsigned int id, uint64_t sequence,
+		      unsigned int iface_index, const struct atr_flow *flow)
+{
+	const struct atr_recent_packet *kept = atr_recent_find(&feeds->feed[id].recent, sequence);
+	const struct atr_iface *iface = &feeds->ifaces[iface_index];
+	struct rte_mbuf *m;
+
+	if (!kept)
+		return false;
+	m = address(feeds, iface, kept->payload);
+	if (unlikely(!m))
+		return false;
+	atr_net_udp_headers(
+		m, iface, flow, kept->payload->data_len,
+		rte_raw_cksum(rte_pktmbuf_mtod(kept->payload, void *), kept->payload->data_len));
+	atr_tx_put(&feeds->tx[iface_index], m);
+	return true;
 }
 
 void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc)

@@ -20,6 +20,7 @@
 
 #include "../program/program.h"
 #include "../wire/moldudp64.h"
+#include "recent.h"
 
 #define ATR_TX_BURST 64
 
@@ -54,6 +55,7 @@ struct atr_feed_out {
 	uint16_t open_count;    /* messages in it */
 	uint64_t opened_tsc;
 	uint64_t sent_tsc; /* last packet of any kind */
+	struct atr_recent recent;
 	struct atr_feed_stats stats;
 };
 
@@ -84,6 +86,12 @@ void atr_feeds_publish(struct atr_feeds *feeds, const struct atr_program *progra
 
 /* Sends what has waited for flush_tsc, and heartbeats. */
 void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc);
+
+/* Sends the recent packet of a feed that holds a message to one requester, by the port with this
+ * interface index. flow is complete, with the MAC of the next hop. True if it was queued; false if
+ * no packet kept holds the message or there is no memory. */
+bool atr_feeds_resend(struct atr_feeds *feeds, unsigned int id, uint64_t sequence,
+		      unsigned int iface_index, const struct atr_flow *flow);
 
 /* Sends what is open, then end of session on every feed whose session ends with this process: not
  * on those of class D. */

@@ -21,7 +21,7 @@ struct atr_log_visitor {
 	int (*record)(void *context, const struct atr_group_hdr *group,
 		      const struct atr_record_hdr *record, const uint8_t *body,
 		      const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE]);
-	/* After each group; root is that of the tree after it. */
+	/* After each group; root is that of the tree after it (NULL where no tree is made). */
 	int (*group)(void *context, const struct atr_group_hdr *group, uint64_t leaves,
 		     const uint8_t root[ATR_HASH_SIZE]);
 	/* Every 64 MiB or so. */
@@ -73,5 +73,41 @@ struct atr_log_scan_options {
 int atr_log_scan_with(struct atr_storage *storage, const struct atr_log_scan_options *options,
 		      const struct atr_log_visitor *visitor, struct atr_log_scan *scan, char *error,
 		      size_t size);
+
+/* --- Reading on, while the log grows --- */
+
+struct atr_log_follow;
+
+enum atr_log_follow_mode {
+	ATR_FOLLOW_TREE,   /* everything that a scan checks and hands out */
+	ATR_FOLLOW_LEAVES, /* the same without the tree: root is NULL, of the frontier only size is
+			      kept */
+	ATR_FOLLOW_CRC /* without leaf hashes and decision digests too: leaf is NULL for visitors */
+};
+
+struct atr_log_follow_params {
+	struct atr_storage *storage; /* of the shard's directory, used by nobody else meanwhile */
+	struct atr_log_end at;       /* group to begin with: all zero, or where a scan, a snapshot
+				      * or an earlier follower ended; in other modes than TREE
+				      * nodes of the frontier may be missing */
+	enum atr_log_follow_mode mode;
+};
+
+/* Opens a log for reading on from a place. Nothing is read yet. NULL with a sentence in error. One
+ * thread at a time uses it; the log may be written meanwhile by others. */
+struct atr_log_follow *atr_log_follow_open(const struct atr_log_follow_params *params, char *error,
+					   size_t size);
+void atr_log_follow_close(struct atr_log_follow *follow); /* NULL is allowed */
+
+/* Takes the groups up to, not including, number `below`, at most max of them, and hands them to the
+ * visitor. All groups below `below` must be durable: one that is not there is damage. Returns how
+ * many were taken (0: none is left); -EBADMSG and other errors as atr_log_scan, or what the visitor
+ * returned; a follower that failed takes nothing more and returns the same again, without another
+ * sentence. */
+int atr_log_follow_take(struct atr_log_follow *follow, uint64_t below, unsigned int max,
+			const struct atr_log_visitor *visitor, char *error, size_t size);
+
+/* Where it stands: the place of the next group. Valid until the next call. */
+const struct atr_log_end *atr_log_follow_end(const struct atr_log_follow *follow);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inside the reader only: scan.c (segments), scan_open.c (their files), scan_group.c (one group),
  * scan_plan.c (plan and snapshot records), scan_pruned.c (segments that gave up their entries),
- * scan_tail.c (the end). */
+ * scan_tail.c (the end), follow.c (reading on). */
 #ifndef ATR_LOG_READER_INTERNAL_H
 #define ATR_LOG_READER_INTERNAL_H
 
@@ -35,6 +35,7 @@ struct reader {
 	char *error;
 	size_t error_size;
 	struct atr_hash *hash;
+	enum atr_log_follow_mode mode;
 	struct atr_log_scan_options options;
 	bool met;             /* the log has had the anchored size */
 	uint64_t count;       /* segments, in use or not */
@@ -52,6 +53,7 @@ struct reader {
 	uint8_t *window;
 	uint64_t window_offset;
 	size_t window_length;
+	size_t window_limit; /* bytes that the next read takes, at least those wanted */
 	/* The group in hand. */
 	const struct atr_record_hdr *record[READER_RECORDS];
 	const uint8_t *body[READER_RECORDS]; /* NULL: given up, the leaf hash follows the header */
@@ -95,6 +97,15 @@ const char *reader_header_wrong(const struct reader *reader, const uint8_t *bloc
 /* Tells the visitor, now and then, how far the pass is. */
 void reader_report(struct reader *reader, bool last);
 void reader_close(struct reader *reader);
+
+/* From here on the log is known by this header. */
+void reader_take_header(struct reader *reader, const uint8_t *block);
+
+/* Where the groups of a segment end, and why no complete one follows. */
+struct reader_stop {
+	uint64_t offset, where;
+	char what[READER_WHAT];
+};
 
 /* What lies at an offset where a group may begin. */
 enum group_kind {

@@ -26,7 +26,7 @@ static const char *header_jumps(const struct reader *reader, const uint8_t *bloc
 	return NULL;
 }
 
-static void take_header(struct reader *reader, const uint8_t *block)
+void reader_take_header(struct reader *reader, const uint8_t *block)
 {
 	struct atr_log_scan *scan = reader->scan;
 	struct atr_segment_hdr hdr;
@@ -36,9 +36,6 @@ static void take_header(struct reader *reader, const uint8_t *block)
 	scan->realm = hdr.realm;
 	scan->shard = hdr.shard;
 	scan->shards = hdr.shards;
-	scan->segments++;
-	scan->end.segment = hdr.segment;
-	scan->end.offset = ATR_LOG_BLOCK;
 	reader->known = true;
 }
 
@@ -78,14 +75,8 @@ void reader_report(struct reader *reader, bool last)
 			  reader->scan->end.frontier.size);
 }
 
-/* Where the groups of a segment end, and why no complete one follows. */
-struct stop {
-	uint64_t offset, where;
-	char what[READER_WHAT];
-};
-
 /* Takes the groups of the open segment. */
-static int read_groups(struct reader *reader, struct stop *stop)
+static int read_groups(struct reader *reader, struct reader_stop *stop)
 {
 	struct atr_log_end *end = &reader->scan->end;
 
@@ -146,7 +137,7 @@ static int check_unused(struct reader *reader, const char *wrong, bool zero)
 
 /* The open segment's header is one of this log; does it continue what was read before? If not, the
  * segment before is where something is missing. */
-static int check_joint(struct reader *reader, const struct stop *stop)
+static int check_joint(struct reader *reader, const struct reader_stop *stop)
 {
 	int err = 0;
 	const uint8_t *block =
@@ -158,7 +149,10 @@ static int check_joint(struct reader *reader, const struct stop *stop)
 		return err;
 	jumps = header_jumps(reader, block);
 	if (!jumps) {
-		take_header(reader, block);
+		reader_take_header(reader, block);
+		reader->scan->segments++;
+		reader->scan->end.segment = reader->segment;
+		reader->scan->end.offset = ATR_LOG_BLOCK;
 		return 0;
 	}
 	if (reader->options.from && reader->segment == reader->options.from->segment)
@@ -173,7 +167,7 @@ static int check_joint(struct reader *reader, const struct stop *stop)
 }
 
 /* A segment that gave up its entries. */
-static int read_pruned(struct reader *reader, struct stop *stop)
+static int read_pruned(struct reader *reader, struct reader_stop *stop)
 {
 	struct atr_segment_hdr hdr;
 	const uint8_t *block;
@@ -214,12 +208,13 @@ static int begin_within(struct reader *reader, const struct atr_log_end *from)
 	    from->offset < ATR_LOG_BLOCK || from->offset % ATR_LOG_BLOCK ||
 	    from->offset > reader->file_bytes)
 		return reader_damage(reader, 0, "the segment is not where the pass should begin");
-	take_header(reader, block);
+	reader_take_header(reader, block);
+	scan->segments++;
 	scan->end = *from;
 	return 0;
 }
 
-static int read_segment(struct reader *reader, struct stop *stop, bool *used)
+static int read_segment(struct reader *reader, struct reader_stop *stop, bool *used)
 {
 	const struct atr_log_end *from = reader->options.from;
 	const char *wrong;
@@ -273,7 +268,7 @@ static int check_promises(struct reader *reader)
 static int read_segments(struct reader *reader)
 {
 	const struct atr_log_end *from = reader->options.from;
-	struct stop stop = {0};
+	struct reader_stop stop = {0};
 	bool used = true;
 	int err = 0;
 
@@ -327,6 +322,7 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 	reader->error = error;
 	reader->error_size = size;
 	reader->hash = hash;
+	reader->window_limit = READER_WINDOW;
 	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
 	if (reader->window) {
 		error[0] = '\0';

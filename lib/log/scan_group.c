@@ -169,8 +169,10 @@ static const char *check_commit(struct reader *reader, uint32_t i, const uint8_t
 	for (uint32_t f = 0; f < commit->feed_count; f++)
 		if (feed[f].zero || (f && feed[f].feed <= feed[f - 1].feed))
 			return "a commit's feeds are not in order";
-	atr_hash_burst(reader->hash, &data, &reader->digested_used, digest, 1);
-	if (memcmp(digest[0], commit->decisions, sizeof(digest[0])) != 0)
+	if (reader->mode < ATR_FOLLOW_CRC)
+		atr_hash_burst(reader->hash, &data, &reader->digested_used, digest, 1);
+	if (reader->mode < ATR_FOLLOW_CRC &&
+	    memcmp(digest[0], commit->decisions, sizeof(digest[0])) != 0)
 		return "headers or decisions of the group differ from its commit's digest";
 	reader->data[i] = body;
 	reader->length[i] = record->body_length;
@@ -294,7 +296,8 @@ static int visit_records(struct reader *reader, const struct atr_group_hdr *grou
 
 	for (uint32_t i = 0; i < group->records; i++) {
 		int err = visitor->record(visitor->context, group, reader->record[i],
-					  reader->body[i], reader->decisions[i], reader->leaf[i]);
+					  reader->body[i], reader->decisions[i],
+					  reader->mode < ATR_FOLLOW_CRC ? reader->leaf[i] : NULL);
 
 		if (err < 0)
 			return err;
@@ -331,12 +334,17 @@ int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint3
 	uint8_t root[ATR_HASH_SIZE];
 	int err = 0;
 
-	group_hash(reader, group->records);
+	if (reader->mode < ATR_FOLLOW_CRC)
+		group_hash(reader, group->records);
 	if (visitor && visitor->record)
 		err = visit_records(reader, group);
 	if (err)
 		return err;
-	atr_frontier_add_burst(&scan->end.frontier, reader->hash, reader->leaf, group->records);
+	if (reader->mode == ATR_FOLLOW_TREE)
+		atr_frontier_add_burst(&scan->end.frontier, reader->hash, reader->leaf,
+				       group->records);
+	else
+		scan->end.frontier.size += group->records;
 	scan->groups++;
 	scan->records += group->records;
 	scan->bytes += bytes;
@@ -346,8 +354,10 @@ int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint3
 	err = check_anchor(reader, group);
 	if (err || !visitor || !visitor->group)
 		return err;
-	atr_frontier_root(&scan->end.frontier, root);
-	err = visitor->group(visitor->context, group, scan->end.frontier.size, root);
+	if (reader->mode == ATR_FOLLOW_TREE)
+		atr_frontier_root(&scan->end.frontier, root);
+	err = visitor->group(visitor->context, group, scan->end.frontier.size,
+			     reader->mode == ATR_FOLLOW_TREE ? root : NULL);
 	return err < 0 ? err : 0;
 }
 

@@ -29,13 +29,19 @@ static int reader_trouble(struct reader *reader, uint64_t offset, int err)
 
 const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t length, int *err)
 {
-	uint64_t left = reader->file_bytes - offset;
+	uint64_t left = reader->file_bytes - offset, room;
 
 	if (offset >= reader->window_offset &&
 	    offset + length <= reader->window_offset + reader->window_length)
 		return reader->window + (offset - reader->window_offset);
+	/* Who reads on through a window reads more. */
+	if (reader->window_length && offset > reader->window_offset)
+		reader->window_limit *= 2;
+	if (reader->window_limit > READER_WINDOW)
+		reader->window_limit = READER_WINDOW;
+	room = length > reader->window_limit ? length : reader->window_limit;
+	left = left < room ? left : room;
 	reader->window_length = 0;
-	left = left < READER_WINDOW ? left : READER_WINDOW;
 	*err = reader->storage->ops->read(reader->storage, reader->file, reader->window, left,
 					  offset);
 	if (*err < 0) {

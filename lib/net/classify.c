@@ -64,8 +64,35 @@ static enum atr_net_class refuse(struct atr_net_datagram *datagram, uint8_t reas
 	return ATR_NET_REFUSED;
 }
 
+static void place(const struct rte_mbuf *mbuf, const struct rte_udp_hdr *udp, uint16_t room,
+		  struct atr_net_datagram *datagram)
+{
+	datagram->src_port = rte_be_to_cpu_16(udp->src_port);
+	datagram->offset = (const uint8_t *)(udp + 1) - rte_pktmbuf_mtod(mbuf, const uint8_t *);
+	datagram->length = room - sizeof(*udp);
+}
+
+/* Nobody is told why a request is none: what is wrong with it is nobody's event. */
+static enum atr_net_class classify_request(const struct rte_mbuf *mbuf,
+					   const struct atr_iface *iface,
+					   const struct rte_ipv4_hdr *ip,
+					   const struct rte_udp_hdr *udp, uint16_t room,
+					   uint16_t feed_port, struct atr_net_datagram *datagram)
+{
+	const uint8_t *mac = rte_pktmbuf_mtod(mbuf, const uint8_t *);
+
+	if (feed_port == 0 || udp->dst_port != rte_cpu_to_be_16(feed_port) ||
+	    room != sizeof(*udp) + ATR_NET_REQUEST_SIZE ||
+	    rte_be_to_cpu_16(udp->dgram_len) != room || datagram->dst_ip != iface->ip ||
+	    (mac[0] & RTE_ETHER_GROUP_ADDR) || !udp_checksum_ok(mbuf, iface, ip, udp))
+		return ATR_NET_FOREIGN;
+	place(mbuf, udp, room, datagram);
+	return ATR_NET_REQUEST;
+}
+
 static enum atr_net_class classify_udp(const struct rte_mbuf *mbuf, const struct atr_iface *iface,
-				       const struct rte_ipv4_hdr *ip, uint16_t udp_port,
+				       const struct rte_ipv4_hdr *ip,
+				       const struct atr_net_ports *ports,
 				       struct atr_net_datagram *datagram)
 {
 	uint16_t header = rte_ipv4_hdr_len(ip);
@@ -74,13 +101,11 @@ static enum atr_net_class classify_udp(const struct rte_mbuf *mbuf, const struct
 
 	if (room < offsetof(struct rte_udp_hdr, dgram_len))
 		return refuse(datagram, ATR_REASON_UDP_MALFORMED);
-	if (udp->dst_port != rte_cpu_to_be_16(udp_port))
-		return ATR_NET_FOREIGN;
+	if (udp->dst_port != rte_cpu_to_be_16(ports->ingress))
+		return classify_request(mbuf, iface, ip, udp, room, ports->feed, datagram);
 	if (room < sizeof(*udp) || rte_be_to_cpu_16(udp->dgram_len) != room)
 		return refuse(datagram, ATR_REASON_UDP_MALFORMED);
-	datagram->src_port = rte_be_to_cpu_16(udp->src_port);
-	datagram->offset = (const uint8_t *)(udp + 1) - rte_pktmbuf_mtod(mbuf, const uint8_t *);
-	datagram->length = room - sizeof(*udp);
+	place(mbuf, udp, room, datagram);
 	if (!udp_checksum_ok(mbuf, iface, ip, udp))
 		return refuse(datagram, ATR_REASON_UDP_CHECKSUM);
 	return ATR_NET_DATAGRAM;
@@ -101,7 +126,8 @@ static enum atr_net_class classify_icmp(const struct rte_ipv4_hdr *ip,
 }
 
 enum atr_net_class atr_net_classify(const struct rte_mbuf *mbuf, const struct atr_iface *iface,
-				    const struct atr_groups *groups, uint16_t udp_port,
+				    const struct atr_groups *groups,
+				    const struct atr_net_ports *ports,
 				    struct atr_net_datagram *datagram)
 {
 	const uint8_t *data = rte_pktmbuf_mtod(mbuf, const uint8_t *);
@@ -127,5 +153,5 @@ enum atr_net_class atr_net_classify(const struct rte_mbuf *mbuf, const struct at
 		return reason == ATR_OK ? classify_icmp(ip, iface) : ATR_NET_FOREIGN;
 	if (reason != ATR_OK)
 		return refuse(datagram, reason);
-	return classify_udp(mbuf, iface, ip, udp_port, datagram);
+	return classify_udp(mbuf, iface, ip, ports, datagram);
 }

@@ -36,6 +36,7 @@ enum atr_net_class {
 	ATR_NET_DATAGRAM, /* UDP for our ingress port */
 	ATR_NET_ARP,      /* for the control lcore */
 	ATR_NET_ICMP,     /* echo request to us, for the control lcore */
+	ATR_NET_REQUEST,  /* UDP to the port that our feeds come from, as long as a gap request */
 	ATR_NET_FOREIGN,  /* not addressed to ATR: counted, dropped */
 	ATR_NET_REFUSED   /* addressed to ATR and malformed: see reason */
 };
@@ -49,6 +50,15 @@ struct atr_net_datagram {
 	uint8_t reason;  /* of ATR_NET_REFUSED */
 };
 
+/* UDP ports of an appliance. */
+struct atr_net_ports {
+	uint16_t ingress;
+	uint16_t feed; /* source of feeds, destination of gap requests; 0: none */
+};
+
+/* UDP payload of a gap request (Stream gate): a MoldUDP64 header. */
+#define ATR_NET_REQUEST_SIZE 20
+
 /* Addresses that are ours beside iface->ip: ingress multicast groups of the plan. */
 struct atr_groups {
 	const uint32_t *ip;
@@ -60,8 +70,10 @@ struct atr_groups {
  * length rules. VLAN: tagged (in the packet or stripped into vlan_tci) must equal iface->vlan, else
  * FOREIGN. Addressed to ATR means: our MAC or a multicast/broadcast MAC, our IP or one of groups,
  * UDP, our ingress port. Other UDP ports, protocols, addresses and ethertypes are FOREIGN.
- * REFUSED reasons: IP_MALFORMED, IP_CHECKSUM, IP_FRAGMENT, UDP_MALFORMED, UDP_CHECKSUM. A UDP
- * checksum of zero means "none" (RFC 768).
+ * REQUEST: to our MAC, our own IP and the port of the feeds, well-formed, ATR_NET_REQUEST_SIZE
+ * bytes of payload; whatever else goes to that port is FOREIGN. REFUSED reasons: IP_MALFORMED,
+ * IP_CHECKSUM, IP_FRAGMENT, UDP_MALFORMED, UDP_CHECKSUM. A UDP checksum of zero means "none" (RFC
+ * 768).
  *
  * Order: MAC, VLAN, ethertype, IPv4 address and protocol (too short to hold them: FOREIGN);
  * IP_MALFORMED, IP_CHECKSUM, IP_FRAGMENT; port (UDP header too short to hold it: UDP_MALFORMED);
@@ -71,7 +83,8 @@ struct atr_groups {
  * With iface->rx_checksum the flags GOOD and NONE ("verified, not by the bytes in the packet") are
  * trusted and BAD refuses; UNKNOWN is checked here. */
 enum atr_net_class atr_net_classify(const struct rte_mbuf *mbuf, const struct atr_iface *iface,
-				    const struct atr_groups *groups, uint16_t udp_port,
+				    const struct atr_groups *groups,
+				    const struct atr_net_ports *ports,
 				    struct atr_net_datagram *datagram);
 
 /* Turns an ARP request for iface->ip into its reply in place. True if the mbuf is to be sent, false
@@ -116,6 +129,20 @@ void atr_net_multicast_mac(uint32_t group, struct rte_ether_addr *mac);
 static inline bool atr_net_is_multicast(uint32_t ip)
 {
 	return (ip >> 28) == 14;
+}
+
+/* True if one other host can have sent a packet with this source, so that an answer reaches nobody
+ * else and never ourselves: no multicast, broadcast, reserved or own address, no port 0. */
+static inline bool atr_net_answerable(const struct atr_iface *iface,
+				      const struct rte_ether_addr *src_mac, uint32_t src_ip,
+				      uint16_t src_port)
+{
+	uint32_t hosts = iface->prefix_length >= 31 ? 0 : UINT32_MAX >> iface->prefix_length;
+	bool broadcast =
+		hosts && (src_ip | hosts) == (iface->ip | hosts) && (src_ip & hosts) == hosts;
+
+	return src_port != 0 && src_ip != 0 && src_ip != iface->ip && src_ip >> 28 < 14 &&
+	       !broadcast && rte_is_unicast_ether_addr(src_mac);
 }
 
 #endif

@@ -20,15 +20,17 @@
 #include "../schema/schema.h"
 #include "../typecheck/typecheck.h"
 
-#define ATR_ID_MAX         65535 /* sources, topics, types; ids begin at 1 */
-#define ATR_FEEDS_MAX      64    /* feed ids 0..63: a set of feeds is a uint64_t */
-#define ATR_ROLES_MAX      64
-#define ATR_KEYS_MAX       8  /* per source */
-#define ATR_DESTS_MAX      64 /* per feed */
-#define ATR_PREDICATES_MAX 8  /* per rule */
-#define ATR_LEVEL_MAX      15 /* security levels 0..15 */
-#define ATR_NAME_MAX       63 /* bytes of a name */
-#define ATR_RULES_MAX      65536
+#define ATR_ID_MAX          65535 /* sources, topics, types; ids begin at 1 */
+#define ATR_FEEDS_MAX       64    /* feed ids 0..63: a set of feeds is a uint64_t */
+#define ATR_ROLES_MAX       64
+#define ATR_KEYS_MAX        8  /* per source */
+#define ATR_DESTS_MAX       64 /* per feed */
+#define ATR_PREDICATES_MAX  8  /* per rule */
+#define ATR_LEVEL_MAX       15 /* security levels 0..15 */
+#define ATR_NAME_MAX        63 /* bytes of a name */
+#define ATR_RULES_MAX       65536
+#define ATR_STATE_KEY_MAX   4 /* fields of a key */
+#define ATR_STATE_SCALE_MAX 9 /* decimal places of a sum of JSON numbers */
 
 struct atr_rate {
 	uint64_t per_second; /* events; 0: unlimited */
@@ -76,6 +78,25 @@ struct atr_enum_name {
 	char name[ATR_NAME_MAX + 1];
 };
 
+/* What is kept of a type's events by (source, type, key): docs/state.md. */
+enum atr_state_op {
+	ATR_STATE_NONE,
+	ATR_STATE_LAST,
+	ATR_STATE_SET,
+	ATR_STATE_INCREMENT,
+	ATR_STATE_MAXIMUM,
+	ATR_STATE_DELETE
+};
+
+struct atr_state {
+	enum atr_state_op op;
+	uint8_t key_count; /* fields or properties that make the key */
+	uint8_t scale;     /* of sums and maxima: that of the binary field, else the largest */
+	uint32_t of;       /* DELETE: id of the type whose state goes */
+	char key[ATR_STATE_KEY_MAX][ATR_NAME_MAX + 1];
+	char value[ATR_NAME_MAX + 1]; /* SET, INCREMENT, MAXIMUM */
+};
+
 struct atr_type {
 	bool present;
 	uint32_t id;
@@ -88,6 +109,7 @@ struct atr_type {
 	char tail_name[ATR_NAME_MAX + 1]; /* of the tail among the members; empty if no tail */
 	const struct atr_enum_name *enum_names; /* all fields', by field and raw value */
 	uint32_t enum_name_count;
+	struct atr_state state;
 };
 
 struct atr_dest {
@@ -218,6 +240,9 @@ uint64_t atr_action_feeds_json(const struct atr_action *action, const struct atr
 
 /* Name of a raw value of a type's field (index); NULL if its enumeration gives none. Tools. */
 const char *atr_type_enum_name(const struct atr_type *type, unsigned int field, int64_t raw);
+
+/* "last", "set", ..; "" for ATR_STATE_NONE. */
+const char *atr_state_op_name(enum atr_state_op op);
 
 /* True if name (terminated, dot-separated) matches pattern, where '*' stands for exactly one
  * token and a final '>' for one or more. */

@@ -140,6 +140,10 @@ int plan_load_topics(struct plan_loader *loader, const json_t *document);
 int plan_load_types(struct plan_loader *loader, const json_t *document);
 int plan_load_rules(struct plan_loader *loader, const json_t *document);
 
+/* Of one type, whose forms are loaded; and of all types, which name each other. */
+int plan_load_state(struct plan_loader *loader, const json_t *value, struct atr_type *type);
+int plan_link_states(struct plan_loader *loader, const json_t *types);
+
 /* "a.b.c.d" to host byte order, without leading zeros; -EINVAL. */
 int plan_parse_ip(const char *text, size_t length, uint32_t *ip);
 bool plan_ip_is_multicast(uint32_t ip);

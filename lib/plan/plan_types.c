@@ -6,7 +6,7 @@
 
 #include "plan_internal.h"
 
-#define SCALE_MAX     9u
+#define SCALE_MAX     ATR_STATE_SCALE_MAX
 #define MESSAGE_BYTES 256
 
 static const char *const kind_names[] = {
@@ -300,7 +300,7 @@ static int load_json(struct plan_loader *l, const json_t *value, struct atr_type
 
 static int load_type(struct plan_loader *l, const json_t *value)
 {
-	static const char *const known[] = {"id", "name", "binary", "json", NULL};
+	static const char *const known[] = {"id", "name", "binary", "json", "state", NULL};
 	struct atr_type *type;
 	uint64_t id = 0;
 	int ret = plan_members(l, value, known);
@@ -321,7 +321,9 @@ static int load_type(struct plan_loader *l, const json_t *value)
 		return plan_fail(l, "a type needs \"binary\", \"json\" or both");
 	if (ret == 0)
 		ret = load_binary(l, value, type);
-	return ret < 0 ? ret : load_json(l, value, type);
+	if (ret == 0)
+		ret = load_json(l, value, type);
+	return ret < 0 ? ret : plan_load_state(l, value, type);
 }
 
 int plan_load_types(struct plan_loader *l, const json_t *document)
@@ -345,6 +347,8 @@ int plan_load_types(struct plan_loader *l, const json_t *document)
 		plan->type_count++;
 		plan_path_cut(l, element);
 	}
+	if (ret == 0)
+		ret = plan_link_states(l, types);
 	plan_path_cut(l, mark);
 	return ret;
 }

@@ -150,7 +150,7 @@ static int build(struct atr_program *program, const struct atr_machine *machine,
 		 "program: out of memory for %u sources; lower their windows, or give "
 		 "EAL more memory (-m or hugepages)",
 		 plan->source_count);
-	program->udp_port = plan->udp_port;
+	program->ports.ingress = plan->udp_port;
 	program->waiting_feeds = machine->class_d ? plan->commit_feeds : 0;
 	program->groups = (struct atr_groups){.ip = plan->groups, .count = plan->group_count};
 	program->source = calloc(plan->source_slots + 1, sizeof(*program->source));
@@ -185,7 +185,8 @@ struct atr_program *atr_program_create(const struct atr_plan *plan, uint64_t gen
 	}
 	program->plan = plan;
 	program->generation = generation;
-	program->udp_port = ATR_UDP_PORT_DEFAULT;
+	program->ports = (struct atr_net_ports){.ingress = ATR_UDP_PORT_DEFAULT,
+						.feed = machine->feed_src_port};
 	if (plan && build(program, machine, error, size) < 0) {
 		atr_program_free(program);
 		return NULL;

@@ -86,7 +86,7 @@ struct atr_program {
 	const struct atr_plan *plan; /* NULL: no plan is in force */
 	uint64_t generation;
 	uint64_t waiting_feeds; /* of class D: published when durable */
-	uint16_t udp_port;
+	struct atr_net_ports ports;
 	struct atr_groups groups;
 	struct atr_source_state *source; /* plan->source_slots */
 	struct atr_limit **topic_limit;  /* [shard * topic_slots + topic]; NULL: unlimited */

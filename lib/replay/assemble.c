@@ -6,8 +6,7 @@
 
 #include "replay_internal.h"
 
-#define DOCUMENT_MAX (64u << 20) /* as a plan's file */
-#define REASON_SIZE  256
+#define REASON_SIZE 256
 
 static void drop(struct replay_assembly *assembly)
 {
@@ -22,7 +21,7 @@ static const char *misfit(const struct atr_replay *replay, const struct atr_plan
 	const struct replay_assembly *assembly = &replay->assembly;
 	struct atr_plan_chunk expected = assembly->head;
 
-	if (chunk->zero || length == 0 || chunk->total > DOCUMENT_MAX ||
+	if (chunk->zero || length == 0 || chunk->total > REPLAY_DOCUMENT_MAX ||
 	    chunk->offset > chunk->total || length > chunk->total - chunk->offset)
 		return "the plan's chunk is not within a document";
 	if (chunk->generation <= atr_replay_generation(replay))
@@ -53,7 +52,7 @@ static int adopt(struct atr_replay *replay, const struct atr_group_hdr *group,
 		return replay_refuse(replay, group, record,
 				     "the plan is not in RFC 8785 form, or has another digest");
 	drop(assembly);
-	return replay_windows_fit(replay) ? 0 : replay_no_memory(replay);
+	return replay_windows_fit(replay, plan->source_slots) ? 0 : replay_no_memory(replay);
 }
 
 int replay_plan(struct atr_replay *replay, const struct atr_group_hdr *group,

@@ -8,12 +8,13 @@
 #define SLOTS_FIRST 64
 #define MS_NS       UINT64_C(1000000)
 
-uint64_t replay_oldest_ms(const struct atr_replay *replay)
+void replay_envelopes_age(struct atr_replay *replay)
 {
 	uint64_t now = replay->committed_ns / MS_NS;
 
-	return replay->plan && now > replay->plan->uuid_past_ms ? now - replay->plan->uuid_past_ms
-								: 0;
+	if (replay->plan && now > replay->plan->uuid_past_ms &&
+	    now - replay->plan->uuid_past_ms > replay->oldest_ms)
+		replay->oldest_ms = now - replay->plan->uuid_past_ms;
 }
 
 /* The UUID's random bits, mixed with the source. */
@@ -45,7 +46,7 @@ static struct atr_replay_envelope *find(const struct replay_envelopes *table, ui
 static bool rebuild(struct atr_replay *replay)
 {
 	struct replay_envelopes *old = &replay->envelopes, table = {.mask = SLOTS_FIRST - 1};
-	uint64_t oldest = replay_oldest_ms(replay);
+	uint64_t oldest = replay->oldest_ms;
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; old->slot && i <= old->mask; i++)
@@ -75,7 +76,7 @@ int replay_envelopes_put(struct atr_replay *replay, const struct atr_replay_enve
 	if ((!table->slot || table->count >= table->mask / 2) && !rebuild(replay))
 		return -ENOMEM;
 	slot = find(table, envelope->source, envelope->uuid);
-	if (slot->source && slot->uuid_ms >= replay_oldest_ms(replay))
+	if (slot->source && slot->uuid_ms >= replay->oldest_ms)
 		return -EEXIST;
 	table->count += slot->source == 0;
 	*slot = *envelope;
@@ -95,7 +96,7 @@ int atr_replay_envelopes(const struct atr_replay *replay,
 			 void *ctx)
 {
 	const struct replay_envelopes *table = &replay->envelopes;
-	uint64_t oldest = replay_oldest_ms(replay);
+	uint64_t oldest = replay->oldest_ms;
 	const struct atr_replay_envelope **sorted;
 	uint32_t count = 0;
 	int ret = 0;

@@ -7,6 +7,7 @@
 #include "replay_internal.h"
 
 #define UUID_TEXT 36
+#define UUID_TIME 6 /* bytes */
 
 /* The action and type of the events of a frame, while they are the same. */
 struct route {
@@ -40,6 +41,7 @@ static int route_events(struct atr_replay *replay, const struct atr_group_hdr *g
 			const struct atr_record_hdr *record, const struct atr_source *source,
 			const struct atr_frame *frame, const uint8_t *decisions)
 {
+	struct keyed_event state = {.source = source->id, .position = record->leaf};
 	struct route route = {0};
 
 	for (unsigned int i = 0; i < frame->packet_count; i++) {
@@ -64,6 +66,14 @@ static int route_events(struct atr_replay *replay, const struct atr_group_hdr *g
 					     i);
 		count_feeds(replay, atr_action_feeds(route.action, payload));
 		replay->events++;
+		if (route.type->state.op == ATR_STATE_NONE)
+			continue;
+		state.type = route.type;
+		state.event = (uint16_t)i;
+		state.payload = payload;
+		state.length = length;
+		if (keyed_apply(&replay->keyed, &state) < 0)
+			return replay_no_memory(replay);
 	}
 	return 0;
 }
@@ -131,11 +141,11 @@ static int envelope_uuid(const uint8_t *body, uint32_t length, uint8_t uuid[16])
 	return atr_uuid7_parse((const char *)body + before, UUID_TEXT, uuid);
 }
 
-static uint64_t uuid_time(const uint8_t uuid[16])
+uint64_t replay_uuid_ms(const uint8_t uuid[16])
 {
 	uint64_t ms = 0;
 
-	for (unsigned int i = 0; i < 6; i++)
+	for (unsigned int i = 0; i < UUID_TIME; i++)
 		ms = ms << 8 | uuid[i];
 	return ms;
 }
@@ -144,14 +154,15 @@ int replay_envelope(struct atr_replay *replay, const struct atr_group_hdr *group
 		    const struct atr_record_hdr *record, const uint8_t *body, const uint8_t *leaf)
 {
 	struct atr_replay_envelope kept = {.source = record->source, .position = record->leaf};
+	struct keyed_event state = {.source = record->source, .position = record->leaf};
 	const struct atr_source *source;
 	int err = check_plan(replay, group, record);
 
 	if (err)
 		return err;
 	source = atr_plan_source(replay->plan, record->source);
-	if (!source || !atr_plan_topic(replay->plan, record->topic) ||
-	    !atr_plan_type(replay->plan, record->type) ||
+	state.type = atr_plan_type(replay->plan, record->type);
+	if (!source || !atr_plan_topic(replay->plan, record->topic) || !state.type ||
 	    !atr_plan_action(replay->plan, source, record->topic, record->type))
 		return replay_refuse(replay, group, record,
 				     "the plan in force does not allow source %u topic %u and "
@@ -159,7 +170,7 @@ int replay_envelope(struct atr_replay *replay, const struct atr_group_hdr *group
 				     record->source, record->topic, record->type);
 	if (envelope_uuid(body, record->body_length, kept.uuid) < 0)
 		return replay_refuse(replay, group, record, "the envelope has no id");
-	kept.uuid_ms = uuid_time(kept.uuid);
+	kept.uuid_ms = replay_uuid_ms(kept.uuid);
 	memcpy(kept.leaf, leaf, sizeof(kept.leaf));
 	err = replay_envelopes_put(replay, &kept);
 	if (err == -ENOMEM)
@@ -169,5 +180,10 @@ int replay_envelope(struct atr_replay *replay, const struct atr_group_hdr *group
 				     "the envelope's id had been admitted before");
 	count_feeds(replay, record->feeds);
 	replay->events++;
-	return 0;
+	if (state.type->state.op == ATR_STATE_NONE)
+		return 0;
+	err = keyed_apply_envelope(&replay->keyed, &state, body, record->body_length);
+	if (err == -ENOMEM)
+		return replay_no_memory(replay);
+	return err ? replay_refuse(replay, group, record, "the envelope has no payload") : 0;
 }

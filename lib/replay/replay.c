@@ -44,6 +44,10 @@ static int check_group(struct atr_replay *replay, const struct atr_group_hdr *gr
 	if (group->shard != replay->params.shard)
 		return replay_refuse(replay, group, NULL, "the group is of shard %u, not of %u",
 				     group->shard, replay->params.shard);
+	if (replay->groups == 0)
+		memcpy(replay->log_id, group->log_id, sizeof(replay->log_id));
+	if (memcmp(group->log_id, replay->log_id, sizeof(replay->log_id)) != 0)
+		return replay_refuse(replay, group, NULL, "the group is of another log");
 	if (group->group != replay->groups)
 		return replay_refuse(replay, group, NULL,
 				     "group %" PRIu64 " comes where %" PRIu64 " is next",
@@ -105,6 +109,10 @@ static int take_commit(struct atr_replay *replay, const struct atr_group_hdr *gr
 	replay->last_epoch = group->epoch;
 	if (group->committed_ns > replay->committed_ns)
 		replay->committed_ns = group->committed_ns;
+	replay_envelopes_age(replay);
+	replay->segment = group->segment;
+	replay->offset = group->offset + (group->length + ATR_LOG_BLOCK - 1) / ATR_LOG_BLOCK *
+						 (uint64_t)ATR_LOG_BLOCK;
 	replay->groups++;
 	return 0;
 }
@@ -155,6 +163,9 @@ struct atr_replay *atr_replay_create(const struct atr_replay_params *params, cha
 		return NULL;
 	}
 	replay->params = *params;
+	if (!replay->params.state_keys)
+		replay->params.state_keys = ATR_STATE_KEYS;
+	keyed_init(&replay->keyed, replay->params.state_keys);
 	replay->visitor.context = replay;
 	replay->visitor.record = visit;
 	for (unsigned int i = 0; i < ATR_LOG_FEEDS_MAX; i++)
@@ -167,6 +178,7 @@ void atr_replay_free(struct atr_replay *replay)
 	if (!replay)
 		return;
 	replay_windows_free(replay);
+	keyed_free(&replay->keyed);
 	free(replay->envelopes.slot);
 	free(replay->assembly.text);
 	atr_plan_free(replay->plan);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* State from the log alone: what a shard knew after a group, computed from the groups up to it.
  *
- * Plan in force, windows of frames, identities of envelopes, feed positions. Everything here is a
- * function of the log's bytes: two replays of the same groups agree byte for byte, wherever and
- * whenever they run. One object a shard; one thread at a time uses it. A log whose records
- * contradict each other (a plan that does not compile, positions that are not what the events make,
- * an event that is in the log twice) is refused.
+ * Plan in force, windows of frames, identities of envelopes, feed positions, keyed state (keyed.h).
+ * Everything here is a function of the log's bytes: two replays of the same groups agree byte for
+ * byte, wherever and whenever they run. One object a shard; one thread at a time uses it. A log
+ * whose records contradict each other (a plan that does not compile, positions that are not what
+ * the events make, an event that is in the log twice) is refused.
  *
  * Memory is bounded by the plan: for a source 56 bytes a frame that reaches into its window,
  * doubled for growth, and a bit a sequence of it, from its first frame on; 56 bytes an envelope
- * whose id is still in the plan's window, times four; and the plan itself.
+ * whose id is still in the plan's window, times four; state_keys keys; and the plan itself.
  *
- * Layer 6: lib/log's reader, lib/plan, lib/envelope. Control lcore at start, a thread of its own
- * while serving, tools; never a data lcore.
+ * Layer 6: lib/log's reader, lib/plan, lib/envelope, lib/encode. Control lcore at start, a thread
+ * of its own while serving, tools; never a data lcore.
  */
 #ifndef ATR_REPLAY_H
 #define ATR_REPLAY_H
@@ -22,6 +22,7 @@
 
 #include "../log/reader.h"
 #include "../plan/plan.h"
+#include "keyed.h"
 
 #define ATR_REPLAY_IDENTITY 16 /* bytes of a leaf hash that tell two frames or envelopes apart */
 /* Decision bits of the largest frame. */
@@ -31,6 +32,7 @@ struct atr_replay;
 
 struct atr_replay_params {
 	uint32_t shard, shards; /* groups of another shard are refused */
+	uint64_t state_keys;    /* most keys of state; 0: ATR_STATE_KEYS */
 };
 
 /* A replay that has seen nothing. NULL with a sentence in error when out of memory. */

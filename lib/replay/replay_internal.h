@@ -5,9 +5,11 @@
 
 #include <stdbool.h>
 
+#include "keyed_internal.h"
 #include "replay.h"
 
-#define REPLAY_ERROR 512
+#define REPLAY_ERROR        512
+#define REPLAY_DOCUMENT_MAX (64u << 20) /* bytes of a plan, as of its file */
 
 /* What is remembered of a source: the frames that reach into its window, and others that have not
  * been swept out yet, in any order; of the window's sequences a bit each, set where taken. */
@@ -42,10 +44,14 @@ struct atr_replay {
 	uint64_t groups, leaves, events, committed_ns;
 	uint64_t group_generation; /* in force where the group begins */
 	uint64_t first_epoch, last_epoch;
+	uint64_t oldest_ms; /* UUIDs of times below are forgotten; never falls */
+	uint8_t log_id[16];
+	uint64_t segment, offset; /* behind the last group */
 	uint64_t feed_next[ATR_LOG_FEEDS_MAX];
 	struct replay_window **window; /* by source id */
 	uint32_t window_slots;
 	struct replay_envelopes envelopes;
+	struct keyed keyed;
 };
 
 /* Writes the sentence for a contradiction in a record (NULL: in the group) and returns -EBADMSG. */
@@ -63,18 +69,27 @@ int replay_frame(struct atr_replay *replay, const struct atr_group_hdr *group,
 int replay_envelope(struct atr_replay *replay, const struct atr_group_hdr *group,
 		    const struct atr_record_hdr *record, const uint8_t *body, const uint8_t *leaf);
 
-/* Makes room for the windows of the plan's sources; false when out of memory. */
-bool replay_windows_fit(struct atr_replay *replay);
+/* Makes room for the windows of sources with ids below slots; false when out of memory. */
+bool replay_windows_fit(struct atr_replay *replay, uint32_t slots);
 void replay_windows_free(struct atr_replay *replay);
 /* Remembers a frame's admitted events, of which there is at least one: 0, -EEXIST if one of them is
  * remembered already, -ESTALE if one lies below the floor, -ENOMEM. */
 int replay_window_put(struct atr_replay *replay, const struct atr_source *source,
 		      const struct atr_replay_frame *frame);
 
+/* Gives a window the size that the plan in force wants, and remakes its bits; false when out of
+ * memory. */
+bool replay_window_resize(struct replay_window *window, uint32_t size);
+/* Removes frames wholly below the floor, and sorts the others. */
+void replay_window_settle(struct replay_window *window);
+
 /* Remembers an envelope: 0, -EEXIST, -ENOMEM. */
 int replay_envelopes_put(struct atr_replay *replay, const struct atr_replay_envelope *envelope);
-/* Times of UUIDs below are forgotten. */
-uint64_t replay_oldest_ms(const struct atr_replay *replay);
+/* At a commit: raises the time below which UUIDs are forgotten. */
+void replay_envelopes_age(struct atr_replay *replay);
+
+/* Time of a UUIDv7. */
+uint64_t replay_uuid_ms(const uint8_t uuid[16]);
 
 static inline bool replay_bit(const uint8_t *bits, unsigned int i)
 {

@@ -8,9 +8,8 @@
 #define FRAMES_FIRST 16
 #define WORD_BITS    64
 
-bool replay_windows_fit(struct atr_replay *replay)
+bool replay_windows_fit(struct atr_replay *replay, uint32_t slots)
 {
-	uint32_t slots = replay->plan->source_slots;
 	struct replay_window **window;
 
 	if (slots <= replay->window_slots)
@@ -57,8 +56,7 @@ static void sweep(struct replay_window *window)
 }
 
 /* Room for one frame more; false when out of memory. Where it sweeps or grows, half of the room is
- * free behind it: a
- * frame costs one sweep or copy on average. */
+ * free then: a frame costs one sweep or copy on average. */
 static bool make_room(struct replay_window *window)
 {
 	uint32_t space = window->space ? window->space * 2 : FRAMES_FIRST;
@@ -120,8 +118,7 @@ static void raise_floor(struct replay_window *window)
 		window->floor = window->next - window->size;
 }
 
-/* Gives the window the size that the plan in force wants. */
-static bool resize(struct replay_window *window, uint32_t size)
+bool replay_window_resize(struct replay_window *window, uint32_t size)
 {
 	uint64_t *taken = calloc(size / WORD_BITS, sizeof(*taken));
 
@@ -147,7 +144,8 @@ static struct replay_window *window_of(struct atr_replay *replay, const struct a
 
 	if (!*window)
 		*window = calloc(1, sizeof(struct replay_window));
-	if (*window && (*window)->size != source->window && !resize(*window, source->window))
+	if (*window && (*window)->size != source->window &&
+	    !replay_window_resize(*window, source->window))
 		return NULL;
 	return *window;
 }
@@ -193,6 +191,13 @@ static int by_sequence(const void *a, const void *b)
 	return (x->position > y->position) - (x->position < y->position);
 }
 
+void replay_window_settle(struct replay_window *window)
+{
+	sweep(window);
+	if (window->count)
+		qsort(window->frame, window->count, sizeof(*window->frame), by_sequence);
+}
+
 int atr_replay_frames(const struct atr_replay *replay,
 		      int (*fn)(void *ctx, uint32_t source, const struct atr_replay_frame *frame),
 		      void *ctx)
@@ -204,8 +209,7 @@ int atr_replay_frames(const struct atr_replay *replay,
 
 		if (!window || window->count == 0)
 			continue;
-		sweep(window);
-		qsort(window->frame, window->count, sizeof(*window->frame), by_sequence);
+		replay_window_settle(window);
 		for (uint32_t i = 0; i < window->count && ret == 0; i++)
 			ret = fn(ctx, s, &window->frame[i]);
 	}

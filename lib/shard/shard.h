@@ -17,6 +17,7 @@
 #include "../clock/clock.h"
 #include "../dedup/dedup.h"
 #include "../feed/feed.h"
+#include "../gapfill/gap_gate.h"
 #include "../hash/hash.h"
 #include "../ledger/ledger.h"
 #include "../program/program.h"
@@ -85,6 +86,7 @@ struct atr_shard {
 	struct atr_queue deferred;  /* frames that overlap an earlier one of their batch */
 	struct atr_queue reserving; /* frames above their source's durable high-water */
 	struct atr_feeds *feeds;
+	struct atr_gap_gate gap; /* who may ask for lost messages */
 	struct atr_batch *batch;
 	const struct atr_program *program; /* of the current batch */
 
@@ -120,6 +122,8 @@ struct atr_shard_config {
 	uint64_t feed_next[ATR_FEEDS_MAX]; /* their first message numbers now */
 	struct atr_commit_config commit;
 	unsigned int flush_us;
+	uint64_t recent_feeds; /* feeds whose last packets are kept, a bit per id */
+	uint32_t recent_slots; /* so many of each: atr_recent_slots */
 	unsigned int simd_bits;
 };
 

@@ -60,6 +60,24 @@ static struct atr_feeds *feeds_create(const struct atr_shard_config *config)
 	return feeds;
 }
 
+static int gaps_create(struct atr_shard *shard, const struct atr_shard_config *config)
+{
+	for (uint64_t set = config->recent_feeds; set; set &= set - 1) {
+		struct atr_feed_out *out = &shard->feeds->feed[__builtin_ctzll(set)];
+
+		if (atr_recent_create(&out->recent, config->recent_slots, config->socket) < 0)
+			return -ENOMEM;
+	}
+	return atr_gap_gate_init(&shard->gap, ATR_GAP_PER_SECOND, ATR_GAP_BURST);
+}
+
+static void feeds_free(struct atr_feeds *feeds)
+{
+	for (unsigned int f = 0; feeds && f < ATR_FEEDS_MAX; f++)
+		atr_recent_free(&feeds->feed[f].recent);
+	rte_free(feeds);
+}
+
 static int fill(struct atr_shard *shard, const struct atr_shard_config *config, char *error,
 		size_t size)
 {
@@ -90,7 +108,7 @@ static int fill(struct atr_shard *shard, const struct atr_shard_config *config, 
 	shard->batch = rte_zmalloc_socket("atr_batch", sizeof(*shard->batch), RTE_CACHE_LINE_SIZE,
 					  config->socket);
 	shard->feeds = feeds_create(config);
-	if (!shard->node || !shard->batch || !shard->feeds)
+	if (!shard->node || !shard->batch || !shard->feeds || gaps_create(shard, config) < 0)
 		return -ENOMEM;
 	if (atr_commit_create(&shard->commit, &config->commit, config->socket) < 0 ||
 	    queue_create(&shard->deferred, config->queue_frames, config->socket) < 0)
@@ -126,7 +144,7 @@ void atr_shard_free(struct atr_shard *shard)
 		atr_auth_free(shard->auth);
 	if (shard->hash)
 		atr_hash_free(shard->hash);
-	rte_free(shard->feeds);
+	feeds_free(shard->feeds);
 	rte_free(shard->batch);
 	rte_free(shard->node);
 	rte_free(shard);

@@ -22,6 +22,36 @@ static void punt_link(struct atr_shard *shard, struct atr_batch *batch, unsigned
 	give(batch, f);
 }
 
+/* Gap requests are no datagrams of producers: the gate's own counters tell of them. */
+static void request(struct atr_shard *shard, struct atr_batch *batch, unsigned int f,
+		    const struct atr_net_datagram *d)
+{
+	struct rte_mbuf *m = batch->mbuf[f];
+	struct atr_meta *meta = atr_meta(m);
+	struct atr_gap_asker asker = {
+		.data = rte_pktmbuf_mtod_offset(m, const uint8_t *, d->offset),
+		.mac = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->src_addr,
+		.ip = d->src_ip,
+		.port = d->src_port,
+		.iface = meta->port_id,
+	};
+	enum atr_gap_verdict verdict =
+		atr_gap_judge(&shard->gap, shard->feeds, shard->program, shard->id, shard->shards,
+			      &asker, batch->now_tsc);
+
+	give(batch, f);
+	if (verdict == ATR_GAP_LOG) {
+		meta->src_ip = d->src_ip;
+		meta->src_port = d->src_port;
+		meta->offset = d->offset;
+		meta->length = d->length;
+		if (atr_send(shard->bridge->requests[shard->id], ATR_MSG_REQUEST, 0, shard->id, m))
+			return;
+		shard->gap.verdicts[ATR_GAP_BUSY]++;
+	}
+	rte_pktmbuf_free(m);
+}
+
 /* Link layer to UDP. True if a datagram for ATR is left to look at. */
 static bool datagram(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
 {
@@ -43,7 +73,7 @@ static bool datagram(struct atr_shard *shard, struct atr_batch *batch, unsigned 
 	d.src_ip = 0;
 	d.src_port = 0;
 	d.dst_ip = 0;
-	switch (atr_net_classify(m, iface, &shard->program->groups, shard->program->udp_port, &d)) {
+	switch (atr_net_classify(m, iface, &shard->program->groups, &shard->program->ports, &d)) {
 	case ATR_NET_ARP:
 		book->arp++;
 		punt_link(shard, batch, f);
@@ -52,6 +82,7 @@ static bool datagram(struct atr_shard *shard, struct atr_batch *batch, unsigned 
 		book->icmp++;
 		punt_link(shard, batch, f);
 		return false;
+	case ATR_NET_REQUEST: request(shard, batch, f, &d); return false;
 	case ATR_NET_FOREIGN:
 		book->foreign++;
 		rte_pktmbuf_free(m);

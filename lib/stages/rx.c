@@ -9,6 +9,7 @@
 
 #define HANDOVER_MAX 16 /* frames a turn from all other shards */
 #define DOWN_MAX     ATR_BATCH_ADMITS
+#define ANSWERS_MAX  4
 
 static void add(struct atr_batch *batch, struct rte_mbuf *mbuf, enum atr_origin origin,
 		uint8_t reason)
@@ -142,6 +143,16 @@ static void from_control(struct atr_shard *shard, struct atr_batch *batch)
 	}
 }
 
+/* Few a turn: live traffic comes first. */
+static void from_gap_thread(struct atr_shard *shard)
+{
+	struct atr_msg msg[ANSWERS_MAX];
+	unsigned int n = atr_receive(shard->bridge->answers[shard->id], msg, ANSWERS_MAX);
+
+	for (unsigned int i = 0; i < n; i++)
+		atr_tx_put(&shard->feeds->tx[msg[i].arg], msg[i].ptr);
+}
+
 static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned int port)
 {
 	struct rte_mbuf **mbuf = &batch->mbuf[batch->count];
@@ -172,6 +183,7 @@ unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch)
 	batch->event_count = 0;
 	batch->admit_count = 0;
 	from_control(shard, batch);
+	from_gap_thread(shard);
 	from_deferred(shard, batch);
 	from_reserving(shard, batch);
 	from_hold(shard, batch);

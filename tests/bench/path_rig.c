@@ -208,8 +208,8 @@ static void wire(const char *directory)
 				     .ip = IP_OURS,
 				     .prefix_length = 24,
 				     .pool = b.rx};
-	struct atr_bridge_sizes sizes = {
-		4096, 1024, 256, 8192, 1024, ACKS_RING, sizeof(struct atr_ack_item)};
+	struct atr_bridge_sizes sizes = {4096, 1024, 256,       8192,
+					 1024, 64,   ACKS_RING, sizeof(struct atr_ack_item)};
 	struct rte_ether_addr mac = {{2, 0, 0, 0, 0, 2}};
 
 	if (port < 0 || atr_port_start((uint16_t)port, &pc, &b.iface, error, sizeof(error)) < 0)

@@ -197,13 +197,16 @@ class Appliance:
 
     def query(self, command):
         """Answer of one telemetry command."""
+        return json.loads(self.query_raw(command))[command.split(',')[0]]
+
+    def query_raw(self, command):
+        """The same, as it came."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
             link.settimeout(10)
             link.connect(self.socket_path)
             limit = json.loads(link.recv(65536))['max_output_len']
             link.send(command.encode())
-            answer = json.loads(link.recv(limit + 4096))
-        return answer[command.split(',')[0]]
+            return link.recv(limit + 4096)
 
     def pages(self, command):
         """All pages of a paged command, merged."""

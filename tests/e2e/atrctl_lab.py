@@ -119,6 +119,8 @@ class Lab(unittest.TestCase):
         """Publishes JSON lines into a capture; returns the report."""
         if way == 'frames' and '--sequence-file' not in more and '--first-sequence' not in more:
             more = ('--first-sequence', 1, *more)
+        if way == 'frames':
+            more = ('--no-acks', *more)
         keys = self.keys if way == 'frames' else self.envelope_keys
         done = run('pub', '--plan', self.plan, '--key-dir', keys, '--to', '10.77.0.1:26400',
                    '--from', '10.77.0.2:4000', '--jsonl', '-', '--as', way, '--json', '--save',

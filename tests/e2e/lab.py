@@ -17,6 +17,7 @@ import atrwire as wire
 import packets
 import plan
 import provoke
+from disk_trouble import Disk
 
 APPLIANCE_IP, OUR_IP = '10.77.0.1', '10.77.0.2'
 OUR_MAC = '02:00:00:00:77:02'
@@ -88,14 +89,21 @@ def wires(src_port=40000):
 
 class VethLab:
     """A running appliance behind a veth pair, in a namespace of this process. value: the plan; None
-    is plan.py's, False is no plan at all. state_bytes: size of a disk for the state alone."""
+    is plan.py's, False is no plan at all. state_bytes: size of a disk for the state alone.
+    log_disk: MiB of a disk for the log alone, of which log_room
+    are free at first."""
 
-    def __init__(self, args=(), value=None, data_lcores=1, vdev='', fresh=True, state_bytes=0):
+    def __init__(self, args=(), value=None, data_lcores=1, vdev='', fresh=True, state_bytes=0,
+                 log_disk=0, log_room=0):
         if fresh:
             harness.private_namespace()
             harness.veth(mac=OUR_MAC)
         self.work = tempfile.mkdtemp(prefix='atr-e2e-')
         path = None if value is False else plan.write(f'{self.work}/plan.json', value)
+        self.log_disk = Disk(self.work, log_disk) if log_disk else None
+        if log_disk:
+            self.log_disk.fill(log_room << 20)
+            args = [*args, '--log', f'{self.log_disk.path}/log']
         self.atr = harness.Appliance(
             path, [f'net_af_packet0,iface=veth0{vdev}'],
             ['--addr', f'0={APPLIANCE_IP}/24', *args], data_lcores=data_lcores, work=self.work)
@@ -120,6 +128,8 @@ class VethLab:
             self.replies_socket.close()
             if self.state_disk:
                 harness.run('umount', self.state_disk)
+            if self.log_disk:
+                self.log_disk.close()
             shutil.rmtree(self.work, ignore_errors=True)
 
     def send(self, datagrams, packed=False, src_port=None):
@@ -140,7 +150,10 @@ class VethLab:
         got, end = [], time.monotonic() + seconds
         while len(got) < count and time.monotonic() < end:
             if select.select([self.replies_socket], [], [], 0.05)[0]:
-                got.append(json.loads(self.replies_socket.recv(65536)))
+                data = self.replies_socket.recv(65536)
+                # Frames are acknowledged to the same place.
+                if data[:1] == b'{':
+                    got.append(json.loads(data))
         return got
 
 

@@ -18,6 +18,7 @@ IDENTITIES = 1024  # remembered, with --identities of that
 PAGE_RECORDS = 4096 // 32  # of the file that keeps the high-waters
 BEYOND_RESERVE = (1 << 20) + 2  # sequences: further than one reservation reaches
 HANDOVER_RING = 1024  # frames
+GROUPS_UNDER_WAY = 40  # more than a log with 2 buffers has
 EVEN, ODD = 'extra0', 'extra1'  # sources of shards 0 and 1 of two
 
 
@@ -154,6 +155,37 @@ def _(lab, t):
     # A frame that is shed is refused by name, whatever its place in the batch held before.
     lab.settle()
     assert refused(lab, 'handover_full') == kept() - before > 0, lab.atr.reasons()
+
+
+@scenario('log_wait')
+def _(lab, t):
+    # The log thread is what would give buffers back.
+    with Stopped(lab.atr.threads()['atr-log']):
+        for _ in range(GROUPS_UNDER_WAY):
+            lab.send([t.datagram()])
+            time.sleep(0.01)
+    wait_for('the log to go on', lambda: lab.atr.query('/atr/log')['0']['groups_under_way'] == 0)
+
+
+@scenario('log_full')
+def _(lab, t):
+    end = time.monotonic() + 60
+    text = plan.note(text='n' * 1000)
+    while not refused(lab, 'log_full'):
+        assert time.monotonic() < end, lab.atr.query('/atr/log')
+        lab.send(t.seal(*(t.frame(events=[t.event(type_name='note', payload=text)])
+                          for _ in range(64))))
+        lab.settle()
+    lab.log_disk.free()
+    wait_for('the log to go on', lambda: lab.atr.query('/atr/log')['0']['state'] == 'ok', 30, 0.1)
+
+
+@scenario('log_broken')
+def _(lab, t):
+    lab.log_disk.shut_down()
+    lab.send([t.datagram()])
+    wait_for('the log to break', lambda: lab.atr.query('/atr/log')['0']['state'] == 'broken', 10)
+    lab.send([t.datagram() for _ in range(10)] + [t.envelope()])
 
 
 @scenario('shutdown')

@@ -39,7 +39,7 @@ class Help(unittest.TestCase):
         for bad in ('0', '-1', 'x', '', '99999999999999999999'):
             self.assertIn(b'--count takes a number', run('sub', '--count', bad, status=2).stderr)
         for bad in ('1.2.3', '1.2.3.4.5:6', '1.2.3.4:65536', '1.2.3.4:x', 'host:1'):
-            self.assertIn(b'takes an address', run('sub', '--bind', bad, status=2).stderr)
+            self.assertIn(b'IP:PORT', run('sub', '--bind', bad, status=2).stderr)
         self.assertIn(b'percentage', run('pub', '--loss', '101', '1', status=2).stderr)
         self.assertIn(b'not expected', run('status', 'surplus', status=2).stderr)
 

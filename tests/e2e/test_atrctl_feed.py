@@ -35,8 +35,8 @@ def reading(i, text=b''):
     return struct.pack('<iH6s', 1000 * i, i, b'c') + text
 
 
-class Sub(Lab):
-    """Invariant: sub prints every event once, and accounts for gaps, duplicates and ends."""
+class Receiver(Lab):
+    """Runs sub on datagrams."""
 
     def receive(self, datagrams, *more, status=0, plan=True, ready=b'-- listening'):
         port = self.free_port()
@@ -67,6 +67,10 @@ class Sub(Lab):
             time.sleep(0.01)
         raise AssertionError('sub does not listen')
 
+
+class Sub(Receiver):
+    """Invariant: sub prints every event once, and accounts for gaps, duplicates and ends."""
+
     def test_events_and_units(self):
         out = self.receive([
             mold(1, [block(7, packet(0, payload=reading(20, b'hi'))),
@@ -78,9 +82,9 @@ class Sub(Lab):
         self.assertEqual((a['source'], a['topic'], a['type']), ('one', 'room.cellar', 'reading'))
         self.assertEqual(b['payload']['text'], 'y' * 60)
         self.assertEqual(end['note'], 'end of session')
-        self.assertEqual({k: summary[k] for k in ('events', 'gaps', 'missing', 'duplicates',
+        self.assertEqual({k: summary[k] for k in ('events', 'gaps', 'lost', 'duplicates',
                                                   'heartbeats', 'sessions', 'ended')},
-                         {'events': 2, 'gaps': 0, 'missing': 0, 'duplicates': 0, 'heartbeats': 1,
+                         {'events': 2, 'gaps': 0, 'lost': 0, 'duplicates': 0, 'heartbeats': 1,
                           'sessions': 1, 'ended': 1})
 
     def test_gaps_late_and_duplicates(self):
@@ -90,14 +94,14 @@ class Sub(Lab):
         out = self.receive([one(1), one(5), one(3), one(3), one(1), one(6), mold(9, count=0xFFFF)],
                            '--json', status=1)
         *_, summary = map(json.loads, out.decode().splitlines())
-        self.assertEqual((summary['events'], summary['gaps'], summary['missing'], summary['late'],
+        self.assertEqual((summary['events'], summary['gaps'], summary['lost'], summary['recovered'],
                           summary['duplicates']), (4, 2, 4, 1, 2))
 
     def test_from_start(self):
         datagrams = [mold(4, [block(4, packet(4, payload=reading(4)))]), mold(5, count=0xFFFF)]
         self.receive(datagrams, '--json')
-        out = self.receive(datagrams, '--json', '--from-start', status=1)
-        self.assertEqual(json.loads(out.decode().splitlines()[-1])['missing'], 3)
+        out = self.receive(datagrams, '--json', '--from-sequence', '1', status=1)
+        self.assertEqual(json.loads(out.decode().splitlines()[-1])['lost'], 3)
 
     def test_hostile_text_never_reaches_the_terminal(self):
         text = b'\x1b]0;owned\x07\xc2\x9b2J\xe2\x80\xae\xff\\'

@@ -55,7 +55,7 @@ class Frames(Lab):
                           event(4, source='one').replace('"c4"', '"toolong"'),
                           event(5, source='one').replace('0.005', 'null')])
         done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:26400',
-                   '--from', '10.77.0.2', '--jsonl', '-', '--as', 'frames', '--first-sequence', 9,
+                   '--from', '10.77.0.2', '--jsonl', '-', '--as', 'frames', '--no-acks', '--first-sequence', 9,
                    '--save', self.path('out.pcap'), '--json', stdin=text, status=1)
         report = json.loads(done.stdout)
         self.assertEqual((report['events'], report['lines_unfit']), (2, 3))
@@ -88,7 +88,7 @@ class Frames(Lab):
                 'room.roof,reading,one,2024-02-29T12:00:00Z,,8,,plain\r\n'
                 'room.roof,reading,one,2024-02-29T12:00:00Z,1\r\n')
         done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:26400',
-                   '--from', '10.77.0.2', '--csv', '-', '--as', 'frames', '--first-sequence', 1,
+                   '--from', '10.77.0.2', '--csv', '-', '--as', 'frames', '--no-acks', '--first-sequence', 1,
                    '--save', self.path('out.pcap'), stdin=text.replace('\nd', ' d'), status=1)
         self.assertIn(b'line 4:', done.stderr)
         events = self.inspect()[0]['events']
@@ -100,15 +100,18 @@ class Frames(Lab):
         report = json.loads(run(
             'pub', '--plan', self.plan, '--source', 'one', '--key', self.key(), '--to',
             '10.77.0.1:26400', '--from', '10.77.0.2', '--generate', 5000, '--topic', 'room.roof',
-            '--type', 'reading', '--as', 'frames', '--first-sequence', 1, '--save',
+            '--type', 'reading', '--as', 'frames', '--no-acks', '--first-sequence', 1, '--save',
             self.path('out.pcap'), '--json', '--mtu', 9000).stdout)
         self.assertEqual((report['events'], report['lines_unfit']), (5000, 0))
         self.assertEqual(self.inspect()[-1]['events'], 5000)
 
     def test_options_are_checked(self):
         base = ('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1')
-        self.assertIn(b'--sequence-file', run(*base, '--as', 'frames', '--jsonl', '-',
-                                              status=2).stderr)
+        frames = (*base, '--as', 'frames', '--jsonl', '-')
+        self.assertIn(b'--outbox', run(*frames, status=2).stderr)
+        self.assertIn(b'--outbox', run(*frames, '--outbox', self.path('o'), status=2).stderr)
+        self.assertIn(b'--sequence-file', run(*frames, '--no-acks', status=2).stderr)
+        self.assertIn(b'--no-acks', run(*frames, '--sequence-file', 'x', status=2).stderr)
         self.assertIn(b'--as', run(*base, '--as', 'pigeons', '--jsonl', '-', status=2).stderr)
         self.assertIn(b'--jsonl', run(*base, '--as', 'envelopes', status=2).stderr)
         self.assertIn(b'--from', run(*base, '--as', 'envelopes', '--jsonl', '-', '--save',
@@ -125,7 +128,7 @@ class Sequences(Lab):
 
     def publish(self, count, **more):
         return self.save('\n'.join(event(i, source='one') for i in range(count)),
-                         '--sequence-file', self.path('seq'), **more)
+                         '--no-acks', '--sequence-file', self.path('seq'), **more)
 
     def test_kept_across_runs(self):
         self.publish(50, name='a.pcap')
@@ -144,7 +147,7 @@ class Sequences(Lab):
         process = subprocess.Popen(
             [ATRCTL, 'pub', '--plan', self.plan, '--key-dir', self.keys, '--to',
              f'{HOST}:{receiver.getsockname()[1]}', '--jsonl', '-', '--as', 'frames', '--tree',
-             '4', '--rate', '200', '--sequence-file', self.path('seq')],
+             '4', '--rate', '200', '--no-acks', '--sequence-file', self.path('seq')],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         threading.Thread(target=lambda: self.feed(process, text), daemon=True).start()
         highest = 0
@@ -185,7 +188,7 @@ class Sequences(Lab):
             with open(self.path('seq'), 'w', encoding='utf-8') as file:
                 file.write(text)
             done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
-                       '--jsonl', '-', '--as', 'frames', '--sequence-file', self.path('seq'),
+                       '--jsonl', '-', '--as', 'frames', '--no-acks', '--sequence-file', self.path('seq'),
                        stdin=event(1, source='one'), status=2)
             self.assertIn(b'--first-sequence', done.stderr)
 
@@ -197,7 +200,7 @@ class Sequences(Lab):
         os.link(self.path('seq'), self.path('hard'))
         for name in 'soft', 'hard':
             done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
-                       '--jsonl', '-', '--as', 'frames', '--sequence-file', self.path(name),
+                       '--jsonl', '-', '--as', 'frames', '--no-acks', '--sequence-file', self.path(name),
                        stdin=event(1, source='one'), status=2)
             self.assertIn(b'name the file itself', done.stderr)
         self.assertEqual(self.next(), {'one': 6})
@@ -205,7 +208,7 @@ class Sequences(Lab):
     def test_complaints_are_neutral_on_a_terminal(self):
         """Invariant: names in refused lines never reach the terminal as control characters."""
         done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
-                   '--jsonl', '-', '--as', 'frames', '--first-sequence', 1, '--from', '10.77.0.2',
+                   '--jsonl', '-', '--as', 'frames', '--no-acks', '--first-sequence', 1, '--from', '10.77.0.2',
                    '--save', self.path('out.pcap'),
                    stdin=event(1, source='\x1b]0;owned\x07\r\n\u202e\x9b2J'), status=1)
         self.assertIn(b'owned', done.stderr)

@@ -6,8 +6,9 @@
 
 #include "../../lib/net/net.h"
 
-#define UDP_PORT 5000
-#define VLAN     42
+#define UDP_PORT  5000
+#define FEED_PORT 5001
+#define VLAN      42
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint32_t group = 0xEF010101;
 	const struct atr_groups groups = {&group, 1};
+	const struct atr_net_ports ports = {UDP_PORT, FEED_PORT};
 	struct atr_iface iface = {.vlan = ATR_VLAN_NONE,
 				  .mtu = 1500,
 				  .prefix_length = 24,
@@ -43,9 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!mbuf.buf_addr)
 		return 0;
 	memcpy(mbuf.buf_addr, data + 1, size - 1);
-	switch (atr_net_classify(&mbuf, &iface, &groups, UDP_PORT, &datagram)) {
+	switch (atr_net_classify(&mbuf, &iface, &groups, &ports, &datagram)) {
 	case ATR_NET_DATAGRAM:
 		if ((size_t)datagram.offset + datagram.length > size - 1)
+			abort();
+		break;
+	case ATR_NET_REQUEST:
+		if (datagram.length != ATR_NET_REQUEST_SIZE ||
+		    (size_t)datagram.offset + datagram.length > size - 1)
 			abort();
 		break;
 	case ATR_NET_REFUSED:

@@ -64,6 +64,7 @@ static json_t *generate(void)
 	gen_frames(&gen, root);
 	gen_envelopes(&gen, root);
 	gen_mold(&gen, root);
+	gen_acks(root);
 	atr_signer_free(gen.signer);
 	return root;
 }

@@ -44,4 +44,7 @@ void gen_envelopes(struct gen *gen, json_t *root);
 /* The member "mold" of root; after the two above. */
 void gen_mold(struct gen *gen, json_t *root);
 
+/* The member "acks" of root. */
+void gen_acks(json_t *root);
+
 #endif

@@ -341,6 +341,87 @@ static void full_port(void **state)
 	assert_int_equal(got, RING_SIZE - 1 + ATR_TX_BURST);
 }
 
+/* Invariant: each message of the packets kept is found in the packet that it was sent in, and none
+ * that was dropped for newer ones, is not sent yet or never was put into a packet. */
+static void recent_packets(void **state)
+{
+	struct atr_recent recent;
+	uint64_t first[64];
+
+	(void)state;
+	assert_int_equal(atr_recent_slots(1024, 3), 256);
+	assert_int_equal(atr_recent_slots(2, 3), 0);
+	assert_int_equal(atr_recent_slots(7, 0), 0);
+	for (uint32_t slots = 1; slots <= 16; slots *= 2) {
+		uint64_t sequence = 5;
+
+		assert_int_equal(atr_recent_create(&recent, slots, 0), 0);
+		assert_null(atr_recent_find(&recent, 5));
+		for (unsigned int n = 0; n < 40; n++) {
+			unsigned int oldest = n + 1 > slots ? n + 1 - slots : 0;
+
+			/* Packets of 1 to 3 messages; before every fourth one message is lost. */
+			sequence += n % 4 == 3;
+			first[n] = sequence;
+			atr_recent_put(&recent, sequence, (uint16_t)(1 + n % 3),
+				       rte_pktmbuf_alloc(payloads));
+			sequence += 1 + n % 3;
+			assert_int_equal(rte_mempool_in_use_count(payloads), n + 1 - oldest);
+			for (uint64_t s = 0; s < sequence + 2; s++) {
+				const struct atr_recent_packet *p = atr_recent_find(&recent, s);
+				bool expected = false;
+
+				for (unsigned int k = oldest; k <= n; k++)
+					if (s >= first[k] && s < first[k] + 1 + k % 3) {
+						expected = true;
+						assert_non_null(p);
+						assert_int_equal(p->first, first[k]);
+					}
+				assert_int_equal(p != NULL, expected);
+			}
+		}
+		atr_recent_free(&recent);
+	}
+}
+
+/* Invariant: a packet is sent again byte for byte, to the requester alone, chained or copied; a
+ * message that is still waiting in a packet, or was never sent, is not. */
+static void resend(void **state)
+{
+	struct atr_flow flow = {.dst_mac = {{2, 0, 0, 0, 0, 7}},
+				.dst_ip = 0x0A000007,
+				.dst_port = 777,
+				.src_port = 26401,
+				.ttl = 64};
+	uint8_t sent[ROOM], again[ROOM];
+	struct atr_mold_packet p, q;
+	unsigned int length;
+
+	(void)state;
+	assert_int_equal(atr_recent_create(&feeds.feed[FEED].recent, 4, 0), 0);
+	publish(1, 0, 0);
+	publish(2, 50, 0);
+	assert_false(atr_feeds_resend(&feeds, FEED, 1, 0, &flow));
+	atr_feeds_poll(&feeds, &program, 100);
+	atr_tx_flush(&feeds.tx[0]);
+	length = next(sent, &p);
+	assert_true(length > 0);
+	for (unsigned int way = 0; way < 2; way++) {
+		iface.tx_multi_seg = way == 0;
+		assert_true(atr_feeds_resend(&feeds, FEED, 2, 0, &flow));
+		assert_false(atr_feeds_resend(&feeds, FEED, 3, 0, &flow));
+		assert_false(atr_feeds_resend(&feeds, FEED, 0, 0, &flow));
+		atr_tx_flush(&feeds.tx[0]);
+		assert_int_equal(next(again, &q), length);
+		assert_memory_equal(again + 42, sent + 42, length - 42);
+		assert_memory_equal(again, &flow.dst_mac, 6);
+		assert_int_equal(again[33], 7);
+		assert_int_equal(again[36] << 8 | again[37], 777);
+		assert_int_equal(next(again, &q), 0);
+	}
+	atr_recent_free(&feeds.feed[FEED].recent);
+}
+
 #define feed_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -353,6 +434,8 @@ int main(void)
 		feed_test(larger_than_memory),
 		feed_test(heartbeats_and_end),
 		feed_test(full_port),
+		feed_test(recent_packets),
+		feed_test(resend),
 	};
 
 	return cmocka_run_group_tests(tests, boot, NULL);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "../../../lib/merkle/merkle.h"
+#include "../../../lib/merkle/tree.h"
 
 #define H          ATR_MERKLE_HASH
 #define SIZE_MAX_T 300 /* trees tested exhaustively */
@@ -144,6 +145,30 @@ static void equals_recursive_model(void **state)
 					 -EINVAL);
 		}
 	}
+}
+
+/* Invariant: a tree with all its levels gives the same root and proofs, one tree after another in
+ * the same memory. */
+static void levels_equal_model(void **state)
+{
+	struct atr_merkle_tree tree;
+
+	(void)state;
+	assert_int_equal(atr_merkle_tree_init(&tree, SIZE_MAX_T), 0);
+	for (size_t n = SIZE_MAX_T; n > 0; n--) {
+		uint8_t root[H], path[NODES_MAX * H], proof[NODES_MAX * H];
+
+		atr_merkle_tree_build(&tree, (const uint8_t(*)[H])leaves, n);
+		atr_merkle_root(leaves, n, root);
+		assert_memory_equal(atr_merkle_tree_root(&tree), root, H);
+		for (size_t m = 0; m < n; m += n < 70 || m + 5 >= n ? 1 : 31) {
+			size_t nodes = naive_path(leaves, n, m, path);
+
+			assert_int_equal(atr_merkle_tree_proof(&tree, m, proof), nodes);
+			assert_memory_equal(proof, path, nodes * H);
+		}
+	}
+	atr_merkle_tree_fini(&tree);
 }
 
 /* Invariant: a proof with any one bit changed, or for another index or leaf, does not verify. */
@@ -325,6 +350,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prefixes),
 		cmocka_unit_test(equals_recursive_model),
+		cmocka_unit_test(levels_equal_model),
 		cmocka_unit_test(tampered_inclusion_is_refused),
 		cmocka_unit_test(consistency_by_model),
 		cmocka_unit_test(huge_sizes),

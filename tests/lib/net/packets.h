@@ -18,6 +18,7 @@
 #define OUR_IP    0x0A000002u
 #define PEER_IP   0x0A000001u
 #define OUR_PORT  5000
+#define FEED_PORT 5001
 #define PEER_PORT 40000
 #define OUR_VLAN  42
 

@@ -3,6 +3,7 @@
 
 static const uint32_t group_ips[] = {0xEF010101, 0xEF020202};
 static const struct atr_groups groups = {group_ips, 2};
+static const struct atr_net_ports our_ports = {OUR_PORT, FEED_PORT};
 
 /* Classifies a packet as is; *out receives what is told about it. */
 static enum atr_net_class classify_flags(const struct packet *packet, const struct atr_iface *iface,
@@ -15,7 +16,7 @@ static enum atr_net_class classify_flags(const struct packet *packet, const stru
 
 	mbuf->ol_flags = ol_flags;
 	mbuf->vlan_tci = tci;
-	class = atr_net_classify(mbuf, iface, &groups, OUR_PORT, out);
+	class = atr_net_classify(mbuf, iface, &groups, &our_ports, out);
 	mbuf_drop(mbuf);
 	return class;
 }
@@ -64,6 +65,42 @@ static void datagrams_are_found(void **state)
 				assert_int_equal(d.src_port, PEER_PORT);
 				assert_int_equal(d.reason, ATR_OK);
 			}
+}
+
+/* Invariant: what goes to the port of our feeds is a request only from one host to this one, whole
+ * and 20 bytes long; everything else there is foreign and named to nobody. */
+static void requests_are_found(void **state)
+{
+	struct atr_net_datagram d;
+	struct packet good = packet_default(), p;
+
+	(void)state;
+	good.dst_port = FEED_PORT;
+	for (unsigned int payload = 0; payload < 70; payload++) {
+		p = good;
+		p.payload = payload;
+		assert_int_equal(classify(&p, &d), payload == ATR_NET_REQUEST_SIZE
+							   ? ATR_NET_REQUEST
+							   : ATR_NET_FOREIGN);
+	}
+	good.payload = ATR_NET_REQUEST_SIZE;
+	assert_int_equal(classify(&good, &d), ATR_NET_REQUEST);
+	assert_int_equal(d.offset, 14 + 20 + 8);
+	assert_int_equal(d.length, ATR_NET_REQUEST_SIZE);
+	assert_int_equal(d.src_ip, PEER_IP);
+	assert_int_equal(d.src_port, PEER_PORT);
+	p = good;
+	p.dst_ip = group_ips[0];
+	expect_foreign(&p);
+	p = good;
+	memset(&p.dst_mac, 0xFF, sizeof(p.dst_mac));
+	expect_foreign(&p);
+	p = good;
+	p.udp_length_delta = 1;
+	expect_foreign(&p);
+	p = good;
+	p.dst_port = FEED_PORT + 1;
+	expect_foreign(&p);
 }
 
 /* Invariant: only our MAC or a group MAC, our IP or a group of the plan, UDP to our port. */
@@ -174,7 +211,7 @@ static void bad_version_and_header_length(void **state)
 			continue;
 		bytes[14] = (uint8_t)first;
 		mbuf = mbuf_of(bytes, length, 0, 0);
-		assert_int_equal(atr_net_classify(mbuf, &iface, &groups, OUR_PORT, &d),
+		assert_int_equal(atr_net_classify(mbuf, &iface, &groups, &our_ports, &d),
 				 ATR_NET_REFUSED);
 		if (first >> 4 != 4 || (first & 15) < 5)
 			assert_int_equal(d.reason, ATR_REASON_IP_MALFORMED);
@@ -199,7 +236,7 @@ static void flipped_bits_are_noticed(void **state)
 
 		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		mbuf = mbuf_of(bytes, length, 0, 0);
-		class = atr_net_classify(mbuf, &iface, &groups, OUR_PORT, &d);
+		class = atr_net_classify(mbuf, &iface, &groups, &our_ports, &d);
 		assert_true(class == ATR_NET_REFUSED || class == ATR_NET_FOREIGN);
 		if (bit >= 42 * 8)
 			assert_int_equal(d.reason, ATR_REASON_UDP_CHECKSUM);
@@ -210,7 +247,7 @@ static void flipped_bits_are_noticed(void **state)
 	struct rte_mbuf *mbuf = mbuf_of(bytes, length, 0, 0);
 	struct atr_net_datagram d;
 
-	assert_int_equal(atr_net_classify(mbuf, &iface, &groups, OUR_PORT, &d), ATR_NET_REFUSED);
+	assert_int_equal(atr_net_classify(mbuf, &iface, &groups, &our_ports, &d), ATR_NET_REFUSED);
 	assert_int_equal(d.reason, ATR_REASON_IP_CHECKSUM);
 	mbuf_drop(mbuf);
 	p.no_udp_checksum = 1;
@@ -245,15 +282,15 @@ static void offload_flags_are_believed_only_if_negotiated(void **state)
 	rte_pktmbuf_mtod(mbuf, uint8_t *)[24] ^= 1;
 	rte_pktmbuf_mtod(mbuf, uint8_t *)[40] ^= 1;
 	mbuf->ol_flags = good_ip | good_l4;
-	assert_int_equal(atr_net_classify(mbuf, &on, NULL, OUR_PORT, &d), ATR_NET_DATAGRAM);
-	assert_int_equal(atr_net_classify(mbuf, &off, NULL, OUR_PORT, &d), ATR_NET_REFUSED);
+	assert_int_equal(atr_net_classify(mbuf, &on, NULL, &our_ports, &d), ATR_NET_DATAGRAM);
+	assert_int_equal(atr_net_classify(mbuf, &off, NULL, &our_ports, &d), ATR_NET_REFUSED);
 	mbuf->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_NONE | RTE_MBUF_F_RX_L4_CKSUM_NONE;
-	assert_int_equal(atr_net_classify(mbuf, &on, NULL, OUR_PORT, &d), ATR_NET_DATAGRAM);
+	assert_int_equal(atr_net_classify(mbuf, &on, NULL, &our_ports, &d), ATR_NET_DATAGRAM);
 	mbuf->ol_flags = good_ip;
-	assert_int_equal(atr_net_classify(mbuf, &on, NULL, OUR_PORT, &d), ATR_NET_REFUSED);
+	assert_int_equal(atr_net_classify(mbuf, &on, NULL, &our_ports, &d), ATR_NET_REFUSED);
 	assert_int_equal(d.reason, ATR_REASON_UDP_CHECKSUM);
 	mbuf->ol_flags = good_l4;
-	assert_int_equal(atr_net_classify(mbuf, &on, NULL, OUR_PORT, &d), ATR_NET_REFUSED);
+	assert_int_equal(atr_net_classify(mbuf, &on, NULL, &our_ports, &d), ATR_NET_REFUSED);
 	assert_int_equal(d.reason, ATR_REASON_IP_CHECKSUM);
 	mbuf_drop(mbuf);
 }
@@ -307,7 +344,7 @@ static void truncated_packets_are_never_datagrams(void **state)
 				struct rte_mbuf *mbuf = mbuf_of(bytes, cut, 0, 0);
 				struct atr_net_datagram d;
 				enum atr_net_class class =
-					atr_net_classify(mbuf, &iface, &groups, OUR_PORT, &d);
+					atr_net_classify(mbuf, &iface, &groups, &our_ports, &d);
 
 				assert_int_equal(class,
 						 cut < l2 + 20 ? ATR_NET_FOREIGN : ATR_NET_REFUSED);
@@ -343,7 +380,7 @@ static void random_packets_stay_in_bounds(void **state)
 		length -= random() % 3 ? 0 : (size_t)random() % length;
 		mbuf = mbuf_of(bytes, length, 0, 0);
 		mbuf->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-		if (atr_net_classify(mbuf, &iface, &groups, OUR_PORT, &d) == ATR_NET_DATAGRAM) {
+		if (atr_net_classify(mbuf, &iface, &groups, &our_ports, &d) == ATR_NET_DATAGRAM) {
 			assert_true((size_t)d.offset + d.length <= length);
 			assert_true(d.offset >= 42);
 			datagrams++;
@@ -357,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(datagrams_are_found),
+		cmocka_unit_test(requests_are_found),
 		cmocka_unit_test(foreign_packets_are_told_apart),
 		cmocka_unit_test(only_echo_requests_are_icmp),
 		cmocka_unit_test(malformed_datagrams_are_named),

@@ -84,7 +84,8 @@ static void routes(void **state)
 	const struct atr_route *r = &p->routes[2].route[0];
 
 	(void)state;
-	assert_int_equal(p->udp_port, 4242);
+	assert_int_equal(p->ports.ingress, 4242);
+	assert_int_equal(p->ports.feed, 26401);
 	assert_int_equal(p->routes[2].count, 1);
 	assert_int_equal(r->iface, 1);
 	assert_true(r->flow.dst_ip == 0x0A010009 && r->flow.dst_port == 5000);
@@ -123,7 +124,7 @@ static void no_plan(void **state)
 	(void)state;
 	assert_non_null(p);
 	assert_null(p->plan);
-	assert_int_equal(p->udp_port, ATR_UDP_PORT_DEFAULT);
+	assert_int_equal(p->ports.ingress, ATR_UDP_PORT_DEFAULT);
 	atr_program_free(p);
 	atr_program_free(NULL);
 }

@@ -11,6 +11,15 @@
 #define KEY_A "6ff43152c0fd01b4d89bfca9f5a9188dc6ff8599349629ddf186a74b7d207e28"
 #define KEY_B "0e15fd58b179127b5f03943359ee52c5c1f7d2db7b332171228bd22a79d985c3"
 
+/* A type of which state is kept, by room and label. */
+#define KEPT(id, name, op)                                                                      \
+	"{\"id\":" id ",\"name\":\"" name "\",\"state\":{" op ",\"key\":[\"room\",\"label\"]}," \
+	"\"binary\":{\"size\":16,\"tail\":{\"name\":\"label\",\"max\":20},\"fields\":["         \
+	"{\"name\":\"value\",\"at\":0,\"kind\":\"i64\",\"scale\":2,\"absent_raw\":-1},"         \
+	"{\"name\":\"room\",\"at\":8,\"kind\":\"u64\",\"scale\":1}]},"                          \
+	"\"json\":{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"number\"},"        \
+	"\"room\":{\"type\":\"number\"},\"label\":{\"type\":\"string\"}}}}"
+
 const char replay_plan_text[] =
 	"{\"atr_plan\":1,\"name\":\"replayed\",\"version\":1,\"realm\":\"000000000000002a\","
 	"\"ingress\":{\"udp_port\":26400},"
@@ -22,16 +31,62 @@ const char replay_plan_text[] =
 	"\"types\":[{\"id\":1,\"name\":\"reading\","
 	"\"binary\":{\"size\":8,\"fields\":[{\"name\":\"value\",\"at\":0,\"kind\":\"i32\"},"
 	"{\"name\":\"room\",\"at\":4,\"kind\":\"u32\"}]},"
-	"\"json\":{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"number\"}}}}],"
-	"\"topics\":[{\"id\":1,\"name\":\"t.a\"}],"
-	"\"rules\":[{\"name\":\"all\",\"roles\":[\"r\"],\"topics\":[\"t.*\"],\"types\":["
-	"\"reading\"],"
-	"\"feeds\":[\"all\",\"later\"]},"
-	"{\"name\":\"strong\",\"roles\":[\"r\"],\"topics\":[\"t.*\"],\"types\":[\"reading\"],"
-	"\"where\":[{\"field\":\"value\",\"op\":\">=\",\"value\":100}],\"feeds\":[\"strong\"]}],"
-	"\"feeds\":[{\"id\":0,\"name\":\"all\",\"durability\":\"commit\",\"destinations\":[]},"
-	"{\"id\":1,\"name\":\"strong\",\"durability\":\"commit\",\"destinations\":[]},"
-	"{\"id\":2,\"name\":\"later\",\"durability\":\"async\",\"destinations\":[]}]}";
+	"\"json\":{\"type\":\"object\",\"properties\":{\"value\":{\"type\":\"number\"}}}}"
+	"," KEPT("2", "last", "\"op\":\"last\"") "," KEPT("3", "sum", "\"op\":\"increment\",\"value\":\"value\"") "," KEPT("4", "most", "\"op\":\"maximum\",\"value\":\"value\"") "," KEPT(
+		"5", "set",
+		"\"op\":\"set\",\"value\":\"value\"") "," KEPT("6", "gone",
+							       "\"op\":\"delete\",\"of\":"
+							       "\"sum\"") "],"
+									  "\"topics\":[{"
+									  "\"id\":1,\"name\":"
+									  "\"t.a\"}],"
+									  "\"rules\":[{"
+									  "\"name\":\"all\","
+									  "\"roles\":[\"r\"],"
+									  "\"topics\":[\"t.*"
+									  "\"],\"types\":["
+									  "\"reading\"],"
+									  "\"feeds\":[\"all\","
+									  "\"later\"]},"
+									  "{\"name\":\"kept\","
+									  "\"roles\":[\"r\"],"
+									  "\"topics\":[\"t.*"
+									  "\"],"
+									  "\"types\":["
+									  "\"last\",\"sum\","
+									  "\"most\",\"set\","
+									  "\"gone\"],"
+									  "\"feeds\":[]},"
+									  "{\"name\":"
+									  "\"strong\","
+									  "\"roles\":[\"r\"],"
+									  "\"topics\":[\"t.*"
+									  "\"],\"types\":["
+									  "\"reading\"],"
+									  "\"where\":[{"
+									  "\"field\":"
+									  "\"value\",\"op\":"
+									  "\">=\",\"value\":"
+									  "100}],\"feeds\":["
+									  "\"strong\"]}],"
+									  "\"feeds\":[{\"id\":"
+									  "0,\"name\":\"all\","
+									  "\"durability\":"
+									  "\"commit\","
+									  "\"destinations\":[]"
+									  "},"
+									  "{\"id\":1,\"name\":"
+									  "\"strong\","
+									  "\"durability\":"
+									  "\"commit\","
+									  "\"destinations\":[]"
+									  "},"
+									  "{\"id\":2,\"name\":"
+									  "\"later\","
+									  "\"durability\":"
+									  "\"async\","
+									  "\"destinations\":[]"
+									  "}]}";
 
 void replay_log_init(struct replay_log *log)
 {
@@ -102,29 +157,15 @@ void replay_log_plan(struct replay_log *log)
 	replay_log_finish(log, 0);
 }
 
-void replay_log_frame(struct replay_log *log, uint32_t source, uint64_t first, unsigned int count,
-		      int32_t first_value, const uint8_t *admitted)
+static void put_frame(struct replay_log *log, uint32_t source, uint64_t first,
+		      const struct atr_event *events, unsigned int count, const uint8_t *admitted)
 {
-	struct atr_event events[EVENTS_MAX] = {0};
 	struct atr_frame_spec spec = {.realm = 42, .source = source, .key = 1, .leaf_count = 1};
 	struct naive_record record = {.hdr = {.kind = ATR_RECORD_FRAME, .source = source}};
-	uint8_t frame[ATR_DATAGRAM_MAX], payload[EVENTS_MAX][8] = {0};
+	uint8_t frame[ATR_DATAGRAM_MAX];
 	int leaf;
 
 	spec.first_sequence = first;
-	for (unsigned int i = 0; i < count; i++) {
-		int32_t value = first_value + (int32_t)i;
-
-		memcpy(payload[i], &value, sizeof(value));
-		events[i] = (struct atr_event){.topic_id = 1,
-					       .type_id = 1,
-					       .payload = payload[i],
-					       .payload_length = sizeof(payload[i])};
-		if (!(admitted[i / 8] >> (i % 8) & 1))
-			continue;
-		log->commit.feed[0].next++;
-		log->commit.feed[1].next += value >= 100;
-	}
 	leaf = atr_frame_build_body(&spec, events, count, frame, sizeof(frame));
 	if (leaf < 0)
 		abort();
@@ -139,6 +180,44 @@ void replay_log_frame(struct replay_log *log, uint32_t source, uint64_t first, u
 	naive_put(&log->naive, &record);
 }
 
+void replay_log_frame(struct replay_log *log, uint32_t source, uint64_t first, unsigned int count,
+		      int32_t first_value, const uint8_t *admitted)
+{
+	struct atr_event events[EVENTS_MAX] = {0};
+	uint8_t payload[EVENTS_MAX][8] = {0};
+
+	for (unsigned int i = 0; i < count; i++) {
+		int32_t value = first_value + (int32_t)i;
+
+		memcpy(payload[i], &value, sizeof(value));
+		events[i] = (struct atr_event){.topic_id = 1,
+					       .type_id = 1,
+					       .payload = payload[i],
+					       .payload_length = sizeof(payload[i])};
+		if (!(admitted[i / 8] >> (i % 8) & 1))
+			continue;
+		log->commit.feed[0].next++;
+		log->commit.feed[1].next += value >= 100;
+	}
+	put_frame(log, source, first, events, count, admitted);
+}
+
+void replay_log_kept(struct replay_log *log, uint32_t source, uint64_t sequence, uint32_t type,
+		     int64_t value, uint64_t room, const char *label)
+{
+	static const uint8_t admitted[] = {1};
+	uint8_t payload[ATR_INLINE_MAX] = {0};
+	struct atr_event event = {.topic_id = 1,
+				  .type_id = type,
+				  .payload = payload,
+				  .payload_length = ATR_INLINE_MAX};
+
+	memcpy(payload, &value, sizeof(value));
+	memcpy(payload + sizeof(value), &room, sizeof(room));
+	memcpy(payload + sizeof(value) + sizeof(room), label, strlen(label));
+	put_frame(log, source, sequence, &event, 1, admitted);
+}
+
 void replay_log_all(struct replay_log *log, uint32_t source, uint64_t first, unsigned int count,
 		    int32_t first_value)
 {
@@ -149,31 +228,42 @@ void replay_log_all(struct replay_log *log, uint32_t source, uint64_t first, uns
 	replay_log_frame(log, source, first, count, first_value, admitted);
 }
 
-void replay_log_envelope(struct replay_log *log, uint64_t ms, uint32_t serial)
+static void put_envelope(struct replay_log *log, uint64_t ms, uint32_t serial, uint32_t type,
+			 uint64_t feeds, const char *payload)
 {
 	unsigned long long at = START_MS + ms;
-	char body[256];
+	char body[512];
 	int length = snprintf(body, sizeof(body),
 			      "{\"header\":{\"id\":\"%08llx-%04llx-7000-8000-0000%08x\","
-			      "\"source\":\"one\"},\"payload\":{\"value\":5}}",
-			      at >> 16, at & 0xFFFF, serial);
+			      "\"source\":\"one\"},\"payload\":%s}",
+			      at >> 16, at & 0xFFFF, serial, payload);
 	struct naive_record record = {.hdr = {.kind = ATR_RECORD_ENVELOPE,
 					      .events = 1,
 					      .source = 1,
 					      .topic = 1,
-					      .type = 1,
-					      .feeds = 5},
+					      .type = type,
+					      .feeds = feeds},
 				      .body = (const uint8_t *)body};
 
 	record.hdr.body_length = (uint32_t)length;
 	record.hdr.generation = log->generation;
-	log->commit.feed[0].next++;
 	naive_put(&log->naive, &record);
+}
+
+void replay_log_envelope(struct replay_log *log, uint64_t ms, uint32_t serial)
+{
+	log->commit.feed[0].next++;
+	put_envelope(log, ms, serial, 1, 5, "{\"value\":5}");
+}
+
+void replay_log_json(struct replay_log *log, uint32_t serial, uint32_t type, const char *payload)
+{
+	put_envelope(log, 0, serial, type, 0, payload);
 }
 
 int replay_log_scan(struct replay_log *log, struct atr_replay **replay)
 {
-	struct atr_replay_params params = {.shard = 1, .shards = 2};
+	struct atr_replay_params params = {.shard = 1, .shards = 2, .state_keys = log->state_keys};
 	struct atr_log_scan scan;
 
 	*replay = atr_replay_create(&params, log->error, sizeof(log->error));

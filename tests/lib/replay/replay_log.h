@@ -24,6 +24,7 @@ struct replay_log {
 	size_t document_length;
 	uint8_t digest[ATR_HASH_SIZE];
 	uint64_t generation; /* that events name */
+	uint64_t state_keys; /* of the replays; 0: the default */
 };
 
 void replay_log_init(struct replay_log *log);
@@ -45,6 +46,13 @@ void replay_log_frame(struct replay_log *log, uint32_t source, uint64_t first, u
 /* The same, all of them admitted. */
 void replay_log_all(struct replay_log *log, uint32_t source, uint64_t first, unsigned int count,
 		    int32_t first_value);
+/* A frame of one event of a type of which state is kept by room and label: 2 last, 3 increment,
+ * 4 maximum, 5 set, 6 deletes what 3 has. value has two decimal places, -1 is absent; room has one.
+ */
+void replay_log_kept(struct replay_log *log, uint32_t source, uint64_t sequence, uint32_t type,
+		     int64_t value, uint64_t room, const char *label);
+/* The same as an envelope of source 1. */
+void replay_log_json(struct replay_log *log, uint32_t serial, uint32_t type, const char *payload);
 /* An envelope of source 1 with a UUID made at a time behind START_MS, and of a serial number. */
 void replay_log_envelope(struct replay_log *log, uint64_t ms, uint32_t serial);
 

@@ -110,7 +110,8 @@ static void make_world(struct rig *rig, const struct rig_options *options)
 		.envelopes = 64,
 		.link = 64,
 		.down = 4096,
-		.handover = options->handover_ring ? options->handover_ring : 256};
+		.handover = options->handover_ring ? options->handover_ring : 256,
+		.gaps = 16};
 	struct atr_quarantine_params quarantine = {.directory = rig->directory,
 						   .file_bytes = 16u << 20,
 						   .files = 2,
