@@ -30,6 +30,8 @@ struct atr_log_follow *atr_log_follow_open(const struct atr_log_follow_params *p
 	reader->mode = params->mode;
 	reader->scan = &follow->scan;
 	follow->scan.end = params->at;
+	/* A plan's document may be open there. */
+	reader->plan.unknown = params->at.group != 0;
 	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
 	reader->window_limit = FOLLOW_WINDOW;
 	if (!reader->window)
@@ -67,6 +69,10 @@ static int open_segment(struct reader *reader, uint64_t segment)
 
 	if (err)
 		return err;
+	if (reader->pruned)
+		return reader_damage(reader, 0,
+				     "the segment gave up its entries; begin at a snapshot "
+				     "behind it");
 	if (reader->file_bytes < ATR_LOG_BLOCK)
 		return reader_damage(reader, 0, "the file has not the size of a segment");
 	block = reader_bytes(reader, 0, ATR_LOG_BLOCK, &err);

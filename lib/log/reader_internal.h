@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the reader only: scan.c (segments), scan_group.c (one group), scan_plan.c (plan and
- * snapshot records), scan_pruned.c (segments that gave up their entries), scan_tail.c (the end),
- * follow.c (reading on). */
+/* Inside the reader only: scan.c (segments), scan_open.c (their files), scan_group.c (one group),
+ * scan_plan.c (plan and snapshot records), scan_pruned.c (segments that gave up their entries),
+ * scan_tail.c (the end), follow.c (reading on). */
 #ifndef ATR_LOG_READER_INTERNAL_H
 #define ATR_LOG_READER_INTERNAL_H
 
@@ -83,6 +83,13 @@ const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t lengt
  * sentence written. Closes the one before. */
 int reader_open(struct reader *reader, uint64_t segment);
 
+/* Counts the segments and looks that no number is missing; 0 or negative errno, sentence written.
+ */
+int reader_count(struct reader *reader);
+/* Writes the sentence for a segment that is not there; returns -EBADMSG. */
+int reader_missing(struct reader *reader, uint64_t segment);
+
+bool reader_header_crc_ok(const uint8_t *block);
 /* Why the block is no header of the open segment, whose whole file has so many bytes; NULL if it is
  * one. */
 const char *reader_header_wrong(const struct reader *reader, const uint8_t *block, uint64_t bytes);

@@ -217,6 +217,7 @@ int retain_write(struct atr_storage *storage, struct atr_hash *hash, uint64_t se
 		p.reader->storage = storage;
 		p.reader->scan = &scan;
 		p.reader->hash = hash;
+		p.reader->window_limit = READER_WINDOW;
 		p.reader->error = error;
 		p.reader->error_size = size;
 		p.reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);

@@ -295,9 +295,9 @@ static int visit_records(struct reader *reader, const struct atr_group_hdr *grou
 	const struct atr_log_visitor *visitor = reader->visitor;
 
 	for (uint32_t i = 0; i < group->records; i++) {
-		const uint8_t *leaf = reader->mode < ATR_FOLLOW_CRC ? reader->leaf[i] : NULL;
 		int err = visitor->record(visitor->context, group, reader->record[i],
-					  reader->body[i], reader->decisions[i], leaf);
+					  reader->body[i], reader->decisions[i],
+					  reader->mode < ATR_FOLLOW_CRC ? reader->leaf[i] : NULL);
 
 		if (err < 0)
 			return err;
@@ -351,7 +351,7 @@ int group_finish(struct reader *reader, const struct atr_group_hdr *group, uint3
 	scan->end.group++;
 	scan->end.offset = group->offset + round_block(group->length);
 	reader->epoch = group->epoch;
-	err = reader->mode == ATR_FOLLOW_TREE ? check_anchor(reader, group) : 0;
+	err = check_anchor(reader, group);
 	if (err || !visitor || !visitor->group)
 		return err;
 	if (reader->mode == ATR_FOLLOW_TREE)
