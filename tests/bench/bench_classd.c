@@ -230,6 +230,7 @@ int main(int argc, char **argv)
 	struct atr_commit_config commit = {.durability = ATR_DURABILITY_COMMIT,
 					   .seal_bytes = GROUP_BYTES,
 					   .seal_us = 1000,
+					   .seal_ahead = BUFFERS / 2,
 					   .acks = 65536};
 	char directory[] = "/tmp/atr-bench-XXXXXX", command[64];
 	double disk, median;
