@@ -6,7 +6,9 @@
  * reader serves one shard's log and belongs to one thread, neither a data lcore nor the control
  * lcore: it reads files. Where messages are is known from the positions in commit records, kept for
  * every so many groups; between them the log is walked. Nothing that was read is trusted before its
- * CRC is right and its lengths fit. The log is never changed.
+ * CRC is right and its lengths fit. The log is never changed. Segments that retention has pruned,
+ * before or meanwhile, hold no messages any more: answers begin behind the first group of the first
+ * segment that is whole, for only its commit record tells where its feeds stand.
  *
  * Layer 5: lib/log's format, lib/storage, lib/plan, lib/envelope, lib/wire.
  */
@@ -53,8 +55,8 @@ struct atr_gap_question {
 
 /* Writes a downstream packet of at most capacity bytes to out, with as many of the messages wanted
  * as fit, from sequence on, and returns its length. 0: there is no such message in the groups
- * looked at so far. Negative errno with a sentence in error: -EBADMSG, the log contradicts itself
- * or the plan; -EMSGSIZE, the first message does not fit; -EIO and such.
+ * looked at so far, or not any more. Negative errno with a sentence in error: -EBADMSG, the log
+ * contradicts itself or the plan; -EMSGSIZE, the first message does not fit; -EIO and such.
  *
  * Bounded work: the groups between two that are remembered are stepped through (two small reads
  * each), then at most 16 groups are looked into. Asking for what follows the last answer goes on
