@@ -362,7 +362,7 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 
 void appliance_destroy(struct appliance *a)
 {
-	gaps_stop(a);
+	gaps_free(a);
 	if (a->quarantine)
 		atr_quarantine_stop(a->quarantine);
 	for (unsigned int i = 0; i < a->iface_count; i++)

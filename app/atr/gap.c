@@ -112,6 +112,15 @@ void gaps_stop(struct appliance *a)
 	for (unsigned int s = 0; s < a->shard_count; s++) {
 		give_back(a->bridge.requests[s]);
 		give_back(a->bridge.answers[s]);
+	}
+}
+
+void gaps_free(struct appliance *a)
+{
+	struct gaps *gaps = &a->gaps;
+
+	gaps_stop(a);
+	for (unsigned int s = 0; s < a->shard_count; s++) {
 		atr_gap_reader_free(gaps->server.reader[s]);
 		gaps->server.reader[s] = NULL;
 		if (gaps->storage[s])

@@ -24,8 +24,11 @@ struct gaps {
  * answered from logs. Negative errno with a sentence. */
 int gaps_start(struct appliance *a, char *error, size_t size);
 
-/* Ends the thread, gives back what is on its rings and frees; in any state of completion. No shard
- * may run any more, and all must still exist. */
+/* Ends the thread and gives back what is on its rings. No shard may run any more, and all must
+ * still exist. */
 void gaps_stop(struct appliance *a);
+
+/* The same, and frees; in any state of completion. */
+void gaps_free(struct appliance *a);
 
 #endif
