@@ -16,6 +16,7 @@ SEGMENT = 4 << 20
 SMALL_DISK = 24  # MiB: room for a few segments of 4 MiB
 SOURCE = 'alpha'
 FAST = 1500  # frames a second
+FEW_BUFFERS = ['--log-buffers', 2, '--commit-bytes', 4096]  # a producer's window fills them
 QUIET = 1.0  # seconds in which nothing may be acknowledged
 
 
@@ -126,7 +127,7 @@ class Trouble:
 def full(_):
     """Invariant: on a full disk all is shed as log_full; when there is room again, what is sent
     again is admitted once."""
-    with Trouble(disk=True) as trouble:
+    with Trouble(disk=True, args=FEW_BUFFERS) as trouble:
         trouble.serve()
         trouble.disk.fill()
         sentence = trouble.until('full', 60)
@@ -214,7 +215,7 @@ def read_only(_):
 @case
 def slow(_):
     """Invariant: a slow disk delays acknowledgements and sheds as log_wait; nothing is lost."""
-    with Trouble(shim=True, args=['--log-buffers', 2, '--commit-bytes', 4096]) as trouble:
+    with Trouble(shim=True, args=FEW_BUFFERS) as trouble:
         trouble.serve()
         trouble.shim['sync_us'] = 300_000
         before = trouble.taken()
