@@ -13,10 +13,10 @@ from atr_harness import Report, case, wait_for
 from disk_trouble import Disk, Shim
 
 SEGMENT = 4 << 20
-SMALL_DISK = 24  # MiB: room for a few segments of 4 MiB
+SMALL_DISK = 16  # MiB: room for three segments
 SOURCE = 'alpha'
 FAST = 1500  # frames a second
-FEW_BUFFERS = ['--log-buffers', 2, '--commit-bytes', 4096]  # a producer's window fills them
+FEW_BUFFERS = ['--log-buffers', 2, '--commit-bytes', 16384]  # a producer's window fills them
 QUIET = 1.0  # seconds in which nothing may be acknowledged
 
 
