@@ -106,6 +106,13 @@ static int retained(struct atr_gap_reader *reader, int err)
 	return 0;
 }
 
+/* The same for follow, which goes on from what is left. */
+static int moved_on(struct atr_gap_reader *reader, int err)
+{
+	err = retained(reader, err);
+	return err ? err : 1;
+}
+
 int atr_gap_reader_follow(struct atr_gap_reader *reader, uint64_t durable, unsigned int max,
 			  char *error, size_t size)
 {
@@ -126,7 +133,7 @@ int atr_gap_reader_follow(struct atr_gap_reader *reader, uint64_t durable, unsig
 		int err = gap_step(reader, &place);
 
 		if (err)
-			return n ? (int)n : retained(reader, err);
+			return n ? (int)n : moved_on(reader, err);
 		remember(reader, &reader->tail);
 		reader->tail = place;
 		n++;

@@ -35,7 +35,8 @@ struct atr_gap_reader *atr_gap_reader_create(struct atr_storage *storage, uint32
 void atr_gap_reader_free(struct atr_gap_reader *reader);
 
 /* Looks at up to max more groups, of those below durable (the number of the first group that is
- * not durable): two reads of a few KiB each. Returns how many; 0: all are known. Negative errno
+ * not durable): two reads of a few KiB each. Returns how many, 1 also where it went on behind what
+ * was pruned meanwhile; 0: all are known. Negative errno
  * with a sentence in error: -EBADMSG, what is there is no group of this log, or not as written;
  * -EIO and such; the reader stays where it is. */
 int atr_gap_reader_follow(struct atr_gap_reader *reader, uint64_t durable, unsigned int max,
