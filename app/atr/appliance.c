@@ -357,11 +357,12 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 	}
 	if (rc == 0)
 		rc = durable_identities(&a->durable, a->control->identity, error, size);
-	return rc;
+	return rc ? rc : gaps_start(a, error, size);
 }
 
 void appliance_destroy(struct appliance *a)
 {
+	gaps_free(a);
 	if (a->quarantine)
 		atr_quarantine_stop(a->quarantine);
 	for (unsigned int i = 0; i < a->iface_count; i++)

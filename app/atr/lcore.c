@@ -105,6 +105,7 @@ int appliance_run(struct appliance *a, const volatile int *stop)
 	__atomic_store_n(&a->phase, RUN_STOP, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < a->lcore_count; i++)
 		rte_eal_wait_lcore(a->lcore[i].lcore_id);
+	gaps_stop(a);
 	atr_control_finish(a->control);
 	durable_stop(&a->durable);
 	return rc;

@@ -388,6 +388,8 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "reserve_failures", s->reserve_failures);
 	rte_tel_data_add_dict_u64(d, "arp_sent", s->arp_sent);
 	rte_tel_data_add_dict_u64(d, "link_answered", s->link_answered);
+	if (appliance->durable.acker)
+		telemetry_acks(atr_acker_stats(appliance->durable.acker), d);
 	return 0;
 }
 
@@ -395,6 +397,12 @@ static int logs(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	(void)cmd;
 	return telemetry_log(appliance, params, d);
+}
+
+static int gaps(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	return telemetry_gaps(appliance, params, d);
 }
 
 static int checkpoint(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -418,6 +426,7 @@ static const struct {
 	{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
 	{"/atr/control", control, "The control lcore's work. No parameters."},
 	{"/atr/log", logs, "The logs, by shard. Parameter: offset."},
+	{"/atr/gaps", gaps, "Gap requests and their answers, by shard. Parameter: offset."},
 	{"/atr/checkpoint", checkpoint,
 	 "Newest signed checkpoint, line by line. Parameter: shard."},
 	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},

@@ -12,7 +12,10 @@ int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 		   struct rte_tel_data **entry);
 
 int telemetry_log(const struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_gaps(const struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d);
+/* Adds what the control lcore did about acknowledgements. */
+void telemetry_acks(const struct atr_acker_stats *acks, struct rte_tel_data *d);
 /* Adds the public keys by which the appliance signs. */
 void telemetry_keys(const struct appliance *a, struct rte_tel_data *d);
 

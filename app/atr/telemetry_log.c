@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The Query gate's answers about the logs. */
+/* The Query gate's answers about the logs, and what is answered and acknowledged from them. */
 #include "telemetry.h"
 
 #include <errno.h>
@@ -74,6 +74,53 @@ int telemetry_log(const struct appliance *a, const char *params, struct rte_tel_
 		rte_tel_data_add_dict_container(d, key, one, 0);
 	}
 	return 0;
+}
+
+static void one_shard_gaps(struct rte_tel_data *d, const struct appliance *a, unsigned int shard)
+{
+	const struct atr_gap_gate *gate = &a->shard[shard]->gap;
+	const struct atr_gap_counts *counts = &a->gaps.server.counts[shard];
+	const struct atr_gap_reader *reader = a->gaps.server.reader[shard];
+
+	for (unsigned int v = 0; v < ATR_GAP_VERDICTS; v++)
+		rte_tel_data_add_dict_u64(d, atr_gap_verdict_name(v), gate->verdicts[v]);
+	rte_tel_data_add_dict_u64(d, "log_answered", counts->answered);
+	rte_tel_data_add_dict_u64(d, "log_not_there", counts->not_there);
+	rte_tel_data_add_dict_u64(d, "log_failed", counts->failed);
+	rte_tel_data_add_dict_u64(d, "log_dropped", counts->dropped);
+	rte_tel_data_add_dict_u64(d, "log_groups", reader ? atr_gap_reader_group(reader) : 0);
+	rte_tel_data_add_dict_u64(
+		d, "durable_groups",
+		__atomic_load_n(&a->shard[shard]->commit.group_end, __ATOMIC_ACQUIRE));
+}
+
+int telemetry_gaps(const struct appliance *a, const char *params, struct rte_tel_data *d)
+{
+	uint64_t at = params ? strtoull(params, NULL, 10) : 0;
+	unsigned int shown = 0;
+
+	rte_tel_data_start_dict(d);
+	for (; at < a->shard_count; at++) {
+		struct rte_tel_data *one;
+		char key[16];
+		int rc = telemetry_next(d, at, &shown, &one);
+
+		if (rc <= 0)
+			return rc;
+		one_shard_gaps(one, a, (unsigned int)at);
+		snprintf(key, sizeof(key), "%" PRIu64, at);
+		rte_tel_data_add_dict_container(d, key, one, 0);
+	}
+	return 0;
+}
+
+void telemetry_acks(const struct atr_acker_stats *acks, struct rte_tel_data *d)
+{
+	rte_tel_data_add_dict_u64(d, "ack_frames", acks->frames);
+	rte_tel_data_add_dict_u64(d, "ack_datagrams", acks->datagrams);
+	rte_tel_data_add_dict_u64(d, "ack_signatures", acks->signatures);
+	rte_tel_data_add_dict_u64(d, "ack_no_address", acks->no_address);
+	rte_tel_data_add_dict_u64(d, "ack_no_room", acks->no_room);
 }
 
 int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d)

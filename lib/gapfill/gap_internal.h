@@ -27,10 +27,13 @@ struct atr_gap_reader {
 	struct atr_storage *storage;
 	uint32_t shard;
 	uint8_t log_id[16];
-	bool known; /* log_id is */
+	bool known;       /* log_id is */
+	bool begun;       /* tail is a place */
+	uint64_t durable; /* as the last follow was told */
 	/* The segment that is open. */
 	struct atr_file *file;
 	uint64_t segment, file_bytes;
+	uint64_t segment_group; /* its first group */
 	/* Places of groups, every stride-th one. */
 	struct gap_place *index;
 	unsigned int index_count, index_max;
@@ -49,6 +52,14 @@ struct atr_gap_reader {
 
 /* Moves place behind its group. 0, or negative errno with the sentence written. */
 int gap_step(struct atr_gap_reader *reader, struct gap_place *place);
+
+/* The first place of the log whose positions are known: before the first group of segment 0, or,
+ * where retention has taken that, behind the first group of the first segment that is whole, which
+ * must lie below durable. 1; 0: there is none yet; negative errno. */
+int gap_begin(struct atr_gap_reader *reader, uint64_t durable, struct gap_place *place);
+
+/* Number of the first segment that is whole; 0 if there is none; negative errno. */
+int64_t gap_first_segment(struct atr_gap_reader *reader);
 
 /* Reads the whole group before which place lies into reader->group and checks its CRC. place was
  * stepped over before. 0 or negative errno. */

@@ -24,9 +24,6 @@ struct atr_gap_reader *atr_gap_reader_create(struct atr_storage *storage, uint32
 		reader->shard = shard;
 		reader->index_max = index_max;
 		reader->stride = 1;
-		reader->tail.offset = ATR_LOG_BLOCK;
-		for (unsigned int f = 0; f < ATR_LOG_FEEDS_MAX; f++)
-			reader->tail.next[f] = 1;
 		reader->index = calloc(index_max, sizeof(*reader->index));
 		reader->json = atr_json_parser_create();
 		reader->small = aligned_alloc(ATR_STORAGE_ALIGN, SMALL_BYTES);
@@ -77,6 +74,45 @@ static void remember(struct atr_gap_reader *reader, const struct gap_place *plac
 	reader->index[reader->index_count++] = *place;
 }
 
+/* After an error: forgets what retention has taken away meanwhile. 0: that was the reason; else the
+ * error. */
+static int retained(struct atr_gap_reader *reader, int err)
+{
+	const struct gap_place *oldest = reader->index_count ? reader->index : &reader->tail;
+	int64_t first = gap_first_segment(reader);
+	unsigned int gone = 0;
+	struct gap_place place;
+	int found;
+
+	if (first <= 0 || (uint64_t)first <= oldest->segment)
+		return err;
+	if (reader->file && reader->segment < (uint64_t)first) {
+		reader->storage->ops->close(reader->storage, reader->file);
+		reader->file = NULL;
+	}
+	reader->has_loaded = false;
+	found = gap_begin(reader, reader->durable, &place);
+	if (found <= 0)
+		return found < 0 ? found : err;
+	while (gone < reader->index_count && reader->index[gone].group <= place.group)
+		gone++;
+	if (reader->tail.group <= place.group)
+		reader->tail = place;
+	else if (gone > 0)
+		reader->index[--gone] = place;
+	reader->index_count -= gone;
+	memmove(reader->index, reader->index + gone, reader->index_count * sizeof(*reader->index));
+	reader->error[0] = '\0';
+	return 0;
+}
+
+/* The same for follow, which goes on from what is left. */
+static int moved_on(struct atr_gap_reader *reader, int err)
+{
+	err = retained(reader, err);
+	return err ? err : 1;
+}
+
 int atr_gap_reader_follow(struct atr_gap_reader *reader, uint64_t durable, unsigned int max,
 			  char *error, size_t size)
 {
@@ -84,12 +120,20 @@ int atr_gap_reader_follow(struct atr_gap_reader *reader, uint64_t durable, unsig
 
 	reader->error = error;
 	reader->error_size = size;
+	reader->durable = durable;
+	if (!reader->begun) {
+		int found = gap_begin(reader, durable, &reader->tail);
+
+		if (found <= 0)
+			return found;
+		reader->begun = true;
+	}
 	while (n < max && reader->tail.group < durable) {
 		struct gap_place place = reader->tail;
 		int err = gap_step(reader, &place);
 
 		if (err)
-			return n ? (int)n : err;
+			return n ? (int)n : moved_on(reader, err);
 		remember(reader, &reader->tail);
 		reader->tail = place;
 		n++;
@@ -325,7 +369,8 @@ int atr_gap_reader_answer(struct atr_gap_reader *reader, const struct atr_gap_qu
 	reader->error = error;
 	reader->error_size = size;
 	if (question->feed >= ATR_LOG_FEEDS_MAX || question->sequence < 1 || question->count < 1 ||
-	    question->sequence >= reader->tail.next[question->feed])
+	    question->sequence >= reader->tail.next[question->feed] || reader->index_count == 0 ||
+	    question->sequence < reader->index[0].next[question->feed])
 		return 0;
 	if (capacity < ATR_MOLD_HDR_SIZE)
 		return -EMSGSIZE;
@@ -339,7 +384,7 @@ int atr_gap_reader_answer(struct atr_gap_reader *reader, const struct atr_gap_qu
 
 		err = gap_step(reader, &behind);
 		if (err)
-			return err;
+			return retained(reader, err);
 		if (behind.next[question->feed] > question->sequence)
 			break;
 		place = behind;
@@ -348,7 +393,7 @@ int atr_gap_reader_answer(struct atr_gap_reader *reader, const struct atr_gap_qu
 	}
 	err = collect(&a, place, resume);
 	if (err < 0)
-		return err;
+		return retained(reader, err);
 	if (a.count == 0) {
 		snprintf(error, size, "message %" PRIu64 " of feed %u does not fit a datagram",
 			 question->sequence, question->feed);

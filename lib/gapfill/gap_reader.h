@@ -6,7 +6,9 @@
  * reader serves one shard's log and belongs to one thread, neither a data lcore nor the control
  * lcore: it reads files. Where messages are is known from the positions in commit records, kept for
  * every so many groups; between them the log is walked. Nothing that was read is trusted before its
- * CRC is right and its lengths fit. The log is never changed.
+ * CRC is right and its lengths fit. The log is never changed. Segments that retention has pruned,
+ * before or meanwhile, hold no messages any more: answers begin behind the first group of the first
+ * segment that is whole, for only its commit record tells where its feeds stand.
  *
  * Layer 5: lib/log's format, lib/storage, lib/plan, lib/envelope, lib/wire.
  */
@@ -33,7 +35,8 @@ struct atr_gap_reader *atr_gap_reader_create(struct atr_storage *storage, uint32
 void atr_gap_reader_free(struct atr_gap_reader *reader);
 
 /* Looks at up to max more groups, of those below durable (the number of the first group that is
- * not durable): two reads of a few KiB each. Returns how many; 0: all are known. Negative errno
+ * not durable): two reads of a few KiB each. Returns how many, 1 also where it went on behind what
+ * was pruned meanwhile; 0: all are known. Negative errno
  * with a sentence in error: -EBADMSG, what is there is no group of this log, or not as written;
  * -EIO and such; the reader stays where it is. */
 int atr_gap_reader_follow(struct atr_gap_reader *reader, uint64_t durable, unsigned int max,
@@ -53,8 +56,8 @@ struct atr_gap_question {
 
 /* Writes a downstream packet of at most capacity bytes to out, with as many of the messages wanted
  * as fit, from sequence on, and returns its length. 0: there is no such message in the groups
- * looked at so far. Negative errno with a sentence in error: -EBADMSG, the log contradicts itself
- * or the plan; -EMSGSIZE, the first message does not fit; -EIO and such.
+ * looked at so far, or not any more. Negative errno with a sentence in error: -EBADMSG, the log
+ * contradicts itself or the plan; -EMSGSIZE, the first message does not fit; -EIO and such.
  *
  * Bounded work: the groups between two that are remembered are stepped through (two small reads
  * each), then at most 16 groups are looked into. Asking for what follows the last answer goes on

@@ -26,7 +26,7 @@ static int build(struct atr_gap_server *server, const struct atr_gap_wanted *wan
 }
 
 /* Turns a request into its answer. False if there is none. */
-static bool answer(struct atr_gap_server *server, struct rte_mbuf *m)
+static bool answer(struct atr_gap_server *server, unsigned int shard, struct rte_mbuf *m)
 {
 	const struct atr_meta *meta = atr_meta(m);
 	const struct atr_iface *iface = &server->ifaces[meta->port_id];
@@ -51,8 +51,8 @@ static bool answer(struct atr_gap_server *server, struct rte_mbuf *m)
 		capacity = (uint16_t)(rte_pktmbuf_tailroom(m) - hdr_size);
 	payload = rte_pktmbuf_mtod_offset(m, uint8_t *, hdr_size);
 	length = build(server, &wanted, payload, capacity);
-	server->not_there += length == 0;
-	server->failed += length < 0;
+	server->counts[shard].not_there += length == 0;
+	server->counts[shard].failed += length < 0;
 	if (length <= 0)
 		return false;
 	m->data_len = (uint16_t)(hdr_size + length);
@@ -71,15 +71,15 @@ static unsigned int serve(struct atr_gap_server *server, unsigned int shard)
 		struct rte_mbuf *m = msg[i].ptr;
 		uint16_t iface = atr_meta(m)->port_id;
 
-		if (!answer(server, m)) {
+		if (!answer(server, shard, m)) {
 			rte_pktmbuf_free(m);
 			continue;
 		}
 		if (atr_send(server->bridge->answers[shard], ATR_MSG_SEND, 0, iface, m)) {
-			server->answered++;
+			server->counts[shard].answered++;
 			continue;
 		}
-		server->dropped++;
+		server->counts[shard].dropped++;
 		rte_pktmbuf_free(m);
 	}
 	return n;

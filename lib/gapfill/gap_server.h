@@ -15,6 +15,14 @@
 
 #define ATR_GAP_ERROR_SIZE 256
 
+/* What became of requests. Writer: the gap thread; readers: telemetry. */
+struct atr_gap_counts {
+	uint64_t answered;  /* from the log */
+	uint64_t not_there; /* not, or no longer, in the durable part that was looked at */
+	uint64_t failed;    /* the log could not be read, or contradicts itself */
+	uint64_t dropped;   /* the ring of answers was full */
+};
+
 struct atr_gap_server {
 	/* Set by the owner before the first turn. */
 	struct atr_bridge *bridge; /* consumer of its requests, producer of its answers */
@@ -27,12 +35,8 @@ struct atr_gap_server {
 	 * groups off the log, with release; reader: the gap thread. */
 	const uint64_t *durable[ATR_SHARDS_MAX];
 
-	/* Writer: the gap thread; readers: telemetry. */
-	uint64_t answered;              /* from the log */
-	uint64_t not_there;             /* not in the durable part that was looked at */
-	uint64_t failed;                /* the log could not be read, or contradicts itself */
-	uint64_t dropped;               /* the ring of answers was full */
-	char error[ATR_GAP_ERROR_SIZE]; /* the last failure's sentence; gap thread */
+	struct atr_gap_counts counts[ATR_SHARDS_MAX]; /* by the shard that passed it on */
+	char error[ATR_GAP_ERROR_SIZE];               /* the last failure's sentence; gap thread */
 };
 
 /* Follows every log a little and answers what is on the rings, a burst of each shard. Returns how

@@ -7,6 +7,8 @@
 #include "gap_internal.h"
 
 #define RECORD_ALIGN 8
+#define GROUP_ANY    UINT64_MAX
+#define FILE_NAME    256
 #define COMMIT_MAX                                                        \
 	(sizeof(struct atr_record_hdr) + sizeof(struct atr_commit_body) + \
 	 ATR_LOG_FEEDS_MAX * sizeof(struct atr_feed_position))
@@ -83,7 +85,8 @@ static int open_segment(struct atr_gap_reader *reader, const struct gap_place *p
 	     crc_without(reader->small, ATR_LOG_BLOCK, offsetof(struct atr_segment_hdr, crc)) !=
 		     hdr->crc))
 		err = gap_damage(reader, place, "the segment is not one of this shard's log");
-	if (!err && place->offset == ATR_LOG_BLOCK && hdr->first_group != place->group)
+	if (!err && place->offset == ATR_LOG_BLOCK && place->group != GROUP_ANY &&
+	    hdr->first_group != place->group)
 		err = gap_damage(reader, place, "the segment begins with another group");
 	if (err) {
 		reader->storage->ops->close(reader->storage, reader->file);
@@ -92,6 +95,7 @@ static int open_segment(struct atr_gap_reader *reader, const struct gap_place *p
 	}
 	memcpy(reader->log_id, hdr->log_id, sizeof(reader->log_id));
 	reader->known = true;
+	reader->segment_group = hdr->first_group;
 	return 0;
 }
 
@@ -206,6 +210,48 @@ int gap_step(struct atr_gap_reader *reader, struct gap_place *place)
 	place->group++;
 	place->offset += round_block(hdr.length);
 	return 0;
+}
+
+int64_t gap_first_segment(struct atr_gap_reader *reader)
+{
+	char name[FILE_NAME], written[ATR_SEGMENT_NAME_LENGTH + 1];
+	int err = 0;
+
+	for (unsigned int i = 0; err == 0; i++) {
+		uint64_t number;
+
+		err = reader->storage->ops->list(reader->storage, i, name, sizeof(name));
+		/* In alphabetical order: the first of its kind is it. */
+		if (err < 0 || sscanf(name, "segment-%16" SCNx64, &number) != 1 ||
+		    number > INT64_MAX)
+			continue;
+		snprintf(written, sizeof(written), ATR_SEGMENT_NAME, number);
+		if (strcmp(name, written) == 0)
+			return (int64_t)number;
+	}
+	return err == -ENOENT ? 0 : trouble(reader, &reader->tail, err);
+}
+
+int gap_begin(struct atr_gap_reader *reader, uint64_t durable, struct gap_place *place)
+{
+	int64_t first = gap_first_segment(reader);
+	int err;
+
+	*place = (struct gap_place){.offset = ATR_LOG_BLOCK};
+	for (unsigned int f = 0; f < ATR_LOG_FEEDS_MAX; f++)
+		place->next[f] = 1;
+	if (first <= 0)
+		return first < 0 ? (int)first : durable > 0;
+	place->segment = (uint64_t)first;
+	place->group = GROUP_ANY;
+	err = open_segment(reader, place);
+	if (err)
+		return err;
+	place->group = reader->segment_group;
+	if (place->group >= durable)
+		return 0;
+	err = gap_step(reader, place);
+	return err ? err : 1;
 }
 
 int gap_load(struct atr_gap_reader *reader, const struct gap_place *place)

@@ -89,6 +89,7 @@ void atr_recovery_shard(const struct atr_recovery *recovery, uint64_t epoch,
 		config->log_epoch = (uint32_t)atr_replay_first_epoch(recovery->replay);
 	config->commit.recovered = recovery->group;
 	config->commit.recovered_count = recovery->group_count;
+	config->commit.group_end = recovery->scan.end.group;
 	for (unsigned int f = 0; f < ATR_FEEDS_MAX; f++) {
 		config->commit.next[f] = atr_replay_feed_next(recovery->replay, f);
 		config->feed_next[f] =

@@ -84,7 +84,11 @@ struct atr_commit {
 	struct rte_mbuf *envelope[ATR_ADMITS_MAX]; /* logged, not settled; in log order */
 	uint32_t envelope_head, envelope_tail;
 	struct atr_commit_stats stats;
-};
+
+	/* Number of the log's first group that is not durable. Writer: the shard's lcore, with
+	 * release; readers, with acquire: threads that read the log while it grows. */
+	uint64_t group_end __rte_cache_aligned;
+} __rte_cache_aligned;
 
 struct atr_commit_config {
 	struct atr_log *log; /* NULL with ATR_DURABILITY_NONE */
@@ -96,6 +100,7 @@ struct atr_commit_config {
 	struct atr_group_buf *recovered; /* the caller's, until the shard is freed */
 	unsigned int recovered_count;
 	uint64_t next[ATR_LOG_FEEDS_MAX]; /* message numbers after all groups in the log */
+	uint64_t group_end;               /* groups in the log now */
 };
 
 /* 0 or -ENOMEM. Control lcore, before the shard's lcore is launched. */

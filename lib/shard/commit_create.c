@@ -25,6 +25,7 @@ int atr_commit_create(struct atr_commit *commit, const struct atr_commit_config 
 	commit->seal_tsc = hz / 1000000 * config->seal_us;
 	commit->seal_ahead = config->seal_ahead;
 	memcpy(commit->next, config->next, sizeof(commit->next));
+	commit->group_end = config->group_end;
 	commit->recovered = config->recovered;
 	commit->recovered_count = config->recovered_count;
 	commit->republish_tsc = rte_rdtsc() + REPUBLISH_WAIT_S * hz;

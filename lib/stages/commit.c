@@ -43,6 +43,7 @@ static void take_durable(struct atr_commit *commit, struct atr_group_buf *group,
 	uint64_t waited = now_tsc - group->opened_tsc;
 
 	commit->durable++;
+	__atomic_store_n(&commit->group_end, group->number + 1, __ATOMIC_RELEASE);
 	commit->base[commit->durable % ATR_COMMIT_BASES] =
 		(struct atr_commit_base){commit->durable, group->first_leaf};
 	commit->stats.wait_cycles += waited;

@@ -25,7 +25,8 @@ CODES = {name: code for code, name in ((130, 'stale'), (131, 'ahead'), (132, 'co
                                        (158, 'log_full'))}
 QUIET = 0.7
 EVENTS = 18  # what an MTU of 1,500 holds
-SEGMENT = 4 << 20
+# A window full of frames fills them.
+FEW_BUFFERS = ['--log-segment-bytes', 4 << 20, '--log-buffers', 2, '--commit-bytes', 16384]
 
 
 class Client:
@@ -64,7 +65,7 @@ class Client:
                            {'k': 'ack', 'bytes': data.hex()})
         return data
 
-    def ask(self, datagram, seconds=3):
+    def ask(self, datagram, seconds=10):
         """Sends a frame until it is acknowledged; (entry, floor)."""
         leaf, end = classd_check.leaf_of(datagram), time.monotonic() + seconds
         while time.monotonic() < end:
@@ -80,7 +81,7 @@ class Client:
                 data = self.receive(0)
         raise AssertionError(f'no acknowledgement; {self.lab.atr.reasons()}')
 
-    def reply(self, envelope, seconds=3):
+    def reply(self, envelope, seconds=10):
         uuid, end = json.loads(envelope)['header']['id'], time.monotonic() + seconds
         while time.monotonic() < end:
             self.send(envelope)
@@ -241,7 +242,7 @@ def windows(_):
 def shed_and_sent_again(_):
     """Invariant: what a full disk shed is admitted once when it is sent again; what it had taken
     before and could not acknowledge is a duplicate then."""
-    with World(disk=24, args=['--log-segment-bytes', SEGMENT]) as world:
+    with World(disk=16, args=FEW_BUFFERS) as world:
         client, frames = world.client, []
         client.taken(client.frame(1))
         world.disk.fill()

@@ -278,11 +278,11 @@ static void server_answers(void **state)
 		assert_true(atr_send(bridge.requests[1], ATR_MSG_REQUEST, 0, 1, m));
 	}
 	assert_true(atr_gap_server_turn(&server) > 2);
-	if (server.answered != 1)
-		fail_msg("%u not there, %u failed: %s", (unsigned int)server.not_there,
-			 (unsigned int)server.failed, server.error);
-	assert_int_equal(server.not_there, 1);
-	assert_int_equal(server.failed, 0);
+	if (server.counts[1].answered != 1)
+		fail_msg("%u not there, %u failed: %s", (unsigned int)server.counts[1].not_there,
+			 (unsigned int)server.counts[1].failed, server.error);
+	assert_int_equal(server.counts[1].not_there, 1);
+	assert_int_equal(server.counts[1].failed, 0);
 	assert_int_equal(atr_receive(bridge.answers[1], &msg, 1), 1);
 	assert_int_equal(msg.kind, ATR_MSG_SEND);
 	bytes = rte_pktmbuf_mtod((struct rte_mbuf *)msg.ptr, const uint8_t *);

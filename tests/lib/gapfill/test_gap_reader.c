@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -254,14 +255,86 @@ static void read_errors(void **state)
 	expect_answer(0, 1, 1, DATAGRAM);
 }
 
+/* What retention does to the first segments: each gets another name and is written over. */
+static void prune(unsigned int segments)
+{
+	for (unsigned int i = 0; i < segments; i++) {
+		char name[ATR_SEGMENT_NAME_LENGTH + 1];
+		struct memory_file *file;
+
+		snprintf(name, sizeof(name), ATR_SEGMENT_NAME, (uint64_t)i);
+		file = memory_find(&gap->disk, name);
+		assert_non_null(file);
+		snprintf(file->name, sizeof(file->name), "used-%u", i);
+		memset(file->bytes, 0, file->size);
+	}
+}
+
+/* The first message of a feed that is answered, where older ones are not there any more and all
+ * from it on are. */
+static uint64_t expect_rest(uint32_t feed)
+{
+	uint64_t first = 1;
+	int length = 0;
+
+	for (; first <= gap->feed[feed].count && length == 0; first++) {
+		length = ask(feed, first, 1, DATAGRAM);
+		if (length < 0)
+			fail_msg("message %llu: %s", (unsigned long long)first, error);
+		assert_string_equal(error, "");
+	}
+	first--;
+	for (uint64_t s = first; s <= gap->feed[feed].count; s++)
+		expect_answer(feed, s, 1, DATAGRAM);
+	return first;
+}
+
+/* Invariant: behind segments that were pruned before, messages are found under their numbers; older
+ * ones are not there, which is no error. */
+static void pruned_before(void **state)
+{
+	(void)state;
+	write_sample(150);
+	assert_true(gap->segments > 3);
+	prune(2);
+	follow_all();
+	for (unsigned int feed = 0; feed < GAP_FEEDS; feed++)
+		assert_in_range(expect_rest(feed), 2, gap->feed[feed].count - 10);
+}
+
+/* Invariant: the same for segments that are pruned while they are known, open, or yet to be looked
+ * at, and nothing but what they held is lost. */
+static void pruned_meanwhile(void **state)
+{
+	struct atr_gap_reader *behind;
+	uint64_t rest;
+
+	(void)state;
+	write_sample(150);
+	behind = atr_gap_reader_create(&gap->disk.storage, GAP_SHARD, INDEX, error, sizeof(error));
+	assert_int_equal(atr_gap_reader_follow(behind, gap->groups, 3, error, sizeof(error)), 3);
+	follow_all();
+	expect_answer(0, 1, 1, DATAGRAM);
+	prune(1);
+	rest = expect_rest(0);
+	assert_in_range(rest, 2, gap->feed[0].count / 2);
+	atr_gap_reader_free(reader);
+	reader = behind;
+	follow_all();
+	assert_int_equal(expect_rest(0), rest);
+	write_sample(20);
+	follow_all();
+	expect_rest(1);
+}
+
 #define gap_test(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		gap_test(every_message), gap_test(streams),    gap_test(not_there),
-		gap_test(sparse_index),  gap_test(capacities), gap_test(damage),
-		gap_test(read_errors),
+		gap_test(every_message), gap_test(streams),       gap_test(not_there),
+		gap_test(sparse_index),  gap_test(capacities),    gap_test(damage),
+		gap_test(read_errors),   gap_test(pruned_before), gap_test(pruned_meanwhile),
 	};
 
 	return cmocka_run_group_tests_name("gap_reader", tests, NULL, NULL);
