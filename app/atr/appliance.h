@@ -11,6 +11,7 @@
 #include "../../lib/port/port.h"
 #include "../../lib/stages/stages.h"
 #include "durable.h"
+#include "follow.h"
 #include "options.h"
 
 #define APPLIANCE_LCORES_MAX 64
@@ -46,6 +47,7 @@ struct appliance {
 	struct atr_neighbours *neighbours;
 	struct atr_state *state;
 	struct durable durable;
+	struct follow follow;
 	struct atr_tag_key tag_key;
 	struct atr_quarantine *quarantine;
 	struct atr_control *control;

@@ -28,6 +28,11 @@ static void print_logs(const struct durable *d)
 		printf("log %s, %s: %" PRIu64 " leaves\n", d->shard[s].directory,
 		       atr_storage_engine(d->shard[s].storage),
 		       d->recovery[s].scan.end.frontier.size);
+	for (unsigned int s = 0; s < d->shards; s++)
+		if (d->recovery[s].snapshot_group)
+			printf("  shard %u read from a snapshot at group %" PRIu64 ", of %" PRIu64
+			       " leaves, on\n",
+			       s, d->recovery[s].snapshot_group, d->recovery[s].snapshot_leaves);
 	if (d->recovery_events > 0)
 		printf("  recovered %" PRIu64 " events in %.2f s, %.1f M events/s\n",
 		       d->recovery_events, d->recovery_seconds,

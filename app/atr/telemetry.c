@@ -418,8 +418,7 @@ static const struct {
 	{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
 	{"/atr/control", control, "The control lcore's work. No parameters."},
 	{"/atr/log", logs, "The logs, by shard. Parameter: offset."},
-	{"/atr/checkpoint", checkpoint,
-	 "Newest signed checkpoint, line by line. Parameter: shard."},
+	{"/atr/checkpoint", checkpoint, "Newest signed checkpoint, as hex. Parameter: shard."},
 	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
 };
 

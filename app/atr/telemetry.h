@@ -11,8 +11,10 @@
 int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 		   struct rte_tel_data **entry);
 
-int telemetry_log(const struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_log(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d);
+/* Adds bytes as an array of pieces of hex, to be joined. 0 or -ENOMEM. */
+int telemetry_hex(struct rte_tel_data *d, const char *name, const uint8_t *bytes, size_t length);
 /* Adds the public keys by which the appliance signs. */
 void telemetry_keys(const struct appliance *a, struct rte_tel_data *d);
 

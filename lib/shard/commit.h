@@ -84,6 +84,11 @@ struct atr_commit {
 	struct rte_mbuf *envelope[ATR_ADMITS_MAX]; /* logged, not settled; in log order */
 	uint32_t envelope_head, envelope_tail;
 	struct atr_commit_stats stats;
+
+	/* Number of the first group that the shard has not taken as durable; 0 before it took any.
+	 * All groups that were found at start have been published before. Writer: the shard
+	 * (release); readers: threads that follow the log (acquire). */
+	uint64_t durable_groups __rte_cache_aligned;
 };
 
 struct atr_commit_config {

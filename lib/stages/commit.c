@@ -45,6 +45,7 @@ static void take_durable(struct atr_commit *commit, struct atr_group_buf *group,
 	commit->durable++;
 	commit->base[commit->durable % ATR_COMMIT_BASES] =
 		(struct atr_commit_base){commit->durable, group->first_leaf};
+	__atomic_store_n(&commit->durable_groups, group->number + 1, __ATOMIC_RELEASE);
 	commit->stats.wait_cycles += waited;
 	if (waited > commit->stats.wait_cycles_max)
 		commit->stats.wait_cycles_max = waited;
