@@ -17,7 +17,8 @@
 #define VLAN_ID_MAX  4094
 #define DRAIN_MS_MAX 60000
 
-#define LOG_BUFFERS_MAX 64
+/* A start finds twice as many groups that may be unpublished. */
+#define LOG_BUFFERS_MAX 32
 #define SEGMENT_MIN     (UINT64_C(4) << 20)
 #define COMMIT_BYTES_MAX                                                         \
 	1000000 /* a group of more has no room for the next frame and its commit \

@@ -90,7 +90,7 @@ static void on_result(void *context, const struct atr_producer_result *r)
 		progress_end(&pub->progress);
 		usage_error("pub", "source '%s', sequence %llu: refused as %s: %s",
 			    ((struct frames *)context)->producer->source->name,
-			    (unsigned long long)(r->first_sequence + i),
+			    (unsigned long long)r->first_sequence + i,
 			    atr_client_reason_name(reason), atr_client_reason_text(reason));
 	}
 }

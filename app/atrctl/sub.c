@@ -210,7 +210,7 @@ static int summarise(const struct sub *sub)
 		       "heartbeats=%llu sessions=%llu ended=%llu envelopes=%llu verified=%llu "
 		       "bad=%llu malformed=%llu\n",
 		       (unsigned long long)sub->events, (unsigned long long)t.gaps,
-		       (unsigned long long)t.recovered, (unsigned long long)(t.lost + t.missing),
+		       (unsigned long long)t.recovered, (unsigned long long)t.lost + t.missing,
 		       (unsigned long long)t.duplicates, (unsigned long long)t.heartbeats,
 		       (unsigned long long)t.sessions, (unsigned long long)t.ended,
 		       (unsigned long long)sub->envelopes, (unsigned long long)sub->verified,

@@ -98,6 +98,8 @@ static bool parse_name(const char *name, const char *lead, const char *form, uin
 	if (strncmp(name, lead, strlen(lead)) != 0)
 		return false;
 	*number = strtoull(name + strlen(lead), NULL, 16);
+	/* The conversion comes from <inttypes.h>, which cppcheck does not read. */
+	/* cppcheck-suppress wrongPrintfScanfArgNum */
 	snprintf(again, sizeof(again), form, *number);
 	return strcmp(name, again) == 0;
 }

@@ -135,10 +135,11 @@ bool keyed_set_value(struct keyed *keyed, struct keyed_node *node, const uint8_t
 	uint8_t *to = (uint8_t *)(uintptr_t)node->entry.value;
 
 	if (length > node->entry.value_length) {
-		to = realloc(to, length);
-		if (!to)
+		uint8_t *larger = realloc(to, length);
+
+		if (!larger)
 			return false;
-		node->entry.value = to;
+		node->entry.value = to = larger;
 	}
 	if (length)
 		memcpy(to, value, length);

@@ -47,6 +47,12 @@ static uint64_t published(void)
 	return path_rig.shard->commit.stats.events;
 }
 
+/* Producers with a window: so much is under way that they wait. */
+static bool window_full(void)
+{
+	return atr_log_under_way(log_of_shard) >= BUFFERS / 2;
+}
+
 static void *log_main(void *arg)
 {
 	unsigned int idle = 0;
@@ -167,7 +173,10 @@ static void measure_latency(double rate)
 		path_rig_drain(look_for_acks);
 	}
 	if (latencies != path_rig.frames)
+	{
+		fprintf(stderr, "acknowledged %u of %u; acks %llu dropped %llu, datagrams %llu, sends dropped %llu, no mbuf %llu\n", latencies, path_rig.frames, (unsigned long long)path_rig.shard->commit.stats.acks, (unsigned long long)path_rig.shard->commit.stats.acks_dropped, (unsigned long long)path_rig.control->stats.acks, (unsigned long long)path_rig.control->stats.sends_dropped, (unsigned long long)path_rig.control->stats.replies_dropped);
 		path_die("frames were not acknowledged");
+	}
 	qsort(latency_us, latencies, sizeof(latency_us[0]), by_value);
 	printf("  reception to acknowledgement at %.2f M msg/s (half): p50 %.0f us, p99 %.0f us, "
 	       "p99.9 %.0f us, maximum %.0f us\n",
@@ -230,6 +239,7 @@ int main(int argc, char **argv)
 	struct atr_commit_config commit = {.durability = ATR_DURABILITY_COMMIT,
 					   .seal_bytes = GROUP_BYTES,
 					   .seal_us = 1000,
+					   .seal_ahead = BUFFERS / 4,
 					   .acks = 65536};
 	char directory[] = "/tmp/atr-bench-XXXXXX", command[64];
 	double disk, median;
@@ -238,6 +248,7 @@ int main(int argc, char **argv)
 	path_rig.mtu = 1500;
 	path_rig.passes = 7;
 	path_rig.measure = published;
+	path_rig.window_full = window_full;
 	path_rig_start(argc, argv);
 	sent_tsc = calloc(TIMES_MAX, sizeof(*sent_tsc));
 	latency_us = calloc(TIMES_MAX, sizeof(*latency_us));

@@ -172,8 +172,10 @@ static int data_main(void *arg)
 		b.shard->stopping = false;
 		target = b.measure() + (uint64_t)b.frames * b.events;
 		begin = rte_rdtsc();
-		while (b.measure() < target && rte_rdtsc() - begin < TIMEOUT_S * rte_get_tsc_hz())
+		while (b.measure() < target && rte_rdtsc() - begin < TIMEOUT_S * rte_get_tsc_hz()) {
+			b.shard->stopping = b.window_full && b.window_full();
 			atr_shard_run(b.shard);
+		}
 		b.cycles[pass++] = rte_rdtsc() - begin;
 		__atomic_store_n(&b.done, pass, __ATOMIC_RELEASE);
 	}

@@ -44,6 +44,7 @@ extern struct path_rig {
 	uint32_t done;
 	bool stop;
 	uint64_t cycles[PATH_PASSES_MAX];
+	bool (*window_full)(void); /* producers wait for acknowledgements; NULL: they never do */
 	uint64_t (*measure)(void); /* events finished so far; read by the data lcore */
 } path_rig;
 

@@ -55,7 +55,8 @@ class Frames(Lab):
                           event(4, source='one').replace('"c4"', '"toolong"'),
                           event(5, source='one').replace('0.005', 'null')])
         done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:26400',
-                   '--from', '10.77.0.2', '--jsonl', '-', '--as', 'frames', '--no-acks', '--first-sequence', 9,
+                   '--from', '10.77.0.2', '--jsonl', '-', '--as', 'frames', '--no-acks',
+                   '--first-sequence', 9,
                    '--save', self.path('out.pcap'), '--json', stdin=text, status=1)
         report = json.loads(done.stdout)
         self.assertEqual((report['events'], report['lines_unfit']), (2, 3))
@@ -88,7 +89,8 @@ class Frames(Lab):
                 'room.roof,reading,one,2024-02-29T12:00:00Z,,8,,plain\r\n'
                 'room.roof,reading,one,2024-02-29T12:00:00Z,1\r\n')
         done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:26400',
-                   '--from', '10.77.0.2', '--csv', '-', '--as', 'frames', '--no-acks', '--first-sequence', 1,
+                   '--from', '10.77.0.2', '--csv', '-', '--as', 'frames', '--no-acks',
+                   '--first-sequence', 1,
                    '--save', self.path('out.pcap'), stdin=text.replace('\nd', ' d'), status=1)
         self.assertIn(b'line 4:', done.stderr)
         events = self.inspect()[0]['events']
@@ -188,7 +190,8 @@ class Sequences(Lab):
             with open(self.path('seq'), 'w', encoding='utf-8') as file:
                 file.write(text)
             done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
-                       '--jsonl', '-', '--as', 'frames', '--no-acks', '--sequence-file', self.path('seq'),
+                       '--jsonl', '-', '--as', 'frames', '--no-acks', '--sequence-file',
+                       self.path('seq'),
                        stdin=event(1, source='one'), status=2)
             self.assertIn(b'--first-sequence', done.stderr)
 
@@ -200,7 +203,8 @@ class Sequences(Lab):
         os.link(self.path('seq'), self.path('hard'))
         for name in 'soft', 'hard':
             done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
-                       '--jsonl', '-', '--as', 'frames', '--no-acks', '--sequence-file', self.path(name),
+                       '--jsonl', '-', '--as', 'frames', '--no-acks', '--sequence-file',
+                       self.path(name),
                        stdin=event(1, source='one'), status=2)
             self.assertIn(b'name the file itself', done.stderr)
         self.assertEqual(self.next(), {'one': 6})
@@ -208,7 +212,8 @@ class Sequences(Lab):
     def test_complaints_are_neutral_on_a_terminal(self):
         """Invariant: names in refused lines never reach the terminal as control characters."""
         done = run('pub', '--plan', self.plan, '--key-dir', self.keys, '--to', '10.77.0.1:1',
-                   '--jsonl', '-', '--as', 'frames', '--no-acks', '--first-sequence', 1, '--from', '10.77.0.2',
+                   '--jsonl', '-', '--as', 'frames', '--no-acks', '--first-sequence', 1, '--from',
+                   '10.77.0.2',
                    '--save', self.path('out.pcap'),
                    stdin=event(1, source='\x1b]0;owned\x07\r\n\u202e\x9b2J'), status=1)
         self.assertIn(b'owned', done.stderr)

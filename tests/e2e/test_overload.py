@@ -31,7 +31,9 @@ ARGUMENTS = {
     # In class D no high-water is reserved.
     'reserve_wait': {'state_bytes': 64 << 10, 'durability': 'none'},
     'log_wait': {'args': ['--log-buffers', 2, '--commit-bytes', scenarios.COMMIT_BYTES]},
-    'log_full': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 16, 'log_room': 5},
+    # What waits for room, a group a buffer, must fit the room that comes.
+    'log_full': {'args': ['--log-segment-bytes', 4 << 20, '--log-buffers', 4], 'log_disk': 16,
+                 'log_room': 5},
     'log_broken': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 16, 'log_room': 10},
     'no_plan': {'value': False},
     'shutdown': {'args': ['--drain-ms', 0]},

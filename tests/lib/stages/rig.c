@@ -163,6 +163,7 @@ static void take_log(const struct rig *rig, unsigned int shard, struct atr_shard
 						    .durability = ATR_DURABILITY_COMMIT,
 						    .seal_bytes = store->seal_bytes,
 						    .seal_us = store->seal_us,
+						    .seal_ahead = RIG_STORE_BUFFERS,
 						    .acks = store->acks};
 	config->epoch = (uint32_t)store->epoch;
 	config->waiting_feeds = rig->plan->commit_feeds;

@@ -20,8 +20,8 @@
 #include "crash_model.h"
 
 #define RUNS_A_SCRIPT 512
-#define RUNS_DEFAULT  58 /* in strides: over the first script */
-#define STRIDE        3
+#define RUNS_DEFAULT  20 /* in strides: over the first script */
+#define STRIDE        9
 #define STEPS         14
 #define EVENTS_MAX    4096
 #define SECOND_MAX    160 /* boundaries of the second life, roughly */
