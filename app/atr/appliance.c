@@ -357,6 +357,8 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 	}
 	if (rc == 0)
 		rc = durable_identities(&a->durable, a->control->identity, error, size);
+	if (rc == 0)
+		rc = follow_start(&a->follow, &a->durable, &a->options, a->shard, error, size);
 	return rc ? rc : gaps_start(a, error, size);
 }
 
@@ -367,6 +369,7 @@ void appliance_destroy(struct appliance *a)
 		atr_quarantine_stop(a->quarantine);
 	for (unsigned int i = 0; i < a->iface_count; i++)
 		atr_port_stop(a->iface[i].port_id);
+	follow_close(&a->follow);
 	atr_control_free(a->control);
 	for (unsigned int s = 0; s < a->shard_count; s++)
 		atr_shard_free(a->shard[s]);

@@ -11,6 +11,7 @@
 #include "../../lib/port/port.h"
 #include "../../lib/stages/stages.h"
 #include "durable.h"
+#include "follow.h"
 #include "gap.h"
 #include "options.h"
 
@@ -48,6 +49,7 @@ struct appliance {
 	struct atr_state *state;
 	struct durable durable;
 	struct gaps gaps;
+	struct follow follow;
 	struct atr_tag_key tag_key;
 	struct atr_quarantine *quarantine;
 	struct atr_control *control;

@@ -68,17 +68,53 @@ static void on_progress(void *context, uint64_t bytes, uint64_t total, uint64_t 
 	       (double)bytes * 1e-6 / seconds);
 }
 
-static int read_log(struct durable *d, unsigned int shard, char *error, size_t size)
+static void on_passed_over(void *context, const char *sentence)
+{
+	const struct progress *p = context;
+
+	printf("atr: log of shard %u: %s\n", p->shard, sentence);
+}
+
+static int read_log(struct durable *d, const struct options *options, unsigned int shard,
+		    char *error, size_t size)
 {
 	struct progress progress = {.shard = shard, .started_tsc = rte_rdtsc()};
-	const struct atr_recovery_params params = {.name = d->shard[shard].directory,
-						   .storage = d->shard[shard].storage,
-						   .shard = shard,
-						   .shards = d->shards,
-						   .context = &progress,
-						   .progress = on_progress};
+	struct atr_checkpoint anchored;
+	char anchor_name[ATR_ANCHOR_FILE_MAX];
+	struct atr_recovery_params params = {.name = d->shard[shard].directory,
+					     .storage = d->shard[shard].storage,
+					     .shard = shard,
+					     .shards = d->shards,
+					     .state_keys = options->state_keys,
+					     .snapshots = d->shard[shard].directory,
+					     .context = &progress,
+					     .passed_over = on_passed_over,
+					     .progress = on_progress};
+	uint8_t key[ATR_PUBLIC_KEY_SIZE];
+	int rc = 0;
 
-	return atr_recovery_read(&d->recovery[shard], &params, error, size);
+	if (d->anchor) {
+		atr_signer_public(d->checkpoint_key, key);
+		/* The log's name is not known yet; the writer compares it. */
+		rc = atr_anchor_load(d->anchor, shard, NULL, key, &anchored, error, size);
+		atr_anchor_file(d->anchor, shard, anchor_name, sizeof(anchor_name));
+		params.anchored = &anchored;
+		params.anchor_name = anchor_name;
+	}
+	return rc ? rc : atr_recovery_read(&d->recovery[shard], &params, error, size);
+}
+
+static int open_anchor(struct durable *d, const char *directory, char *error, size_t size)
+{
+	if (d->durability == ATR_DURABILITY_NONE) {
+		snprintf(error, size,
+			 "--anchor %s: with --durability none there is no log to anchor; leave it "
+			 "out, or start with --durability commit",
+			 directory);
+		return -EINVAL;
+	}
+	d->anchor = atr_anchor_open(directory, error, size);
+	return d->anchor ? 0 : -EIO;
 }
 
 /* Without a log nobody would know later what was admitted in between. */
@@ -106,12 +142,17 @@ static int make_directory(const char *directory, char *error, size_t size)
 	return -errno;
 }
 
-static int open_logs(struct durable *d, const struct options *options, const char *directory,
-		     char *error, size_t size)
+static int open_logs(struct durable *d, const struct options *options, char *error, size_t size)
 {
+	const char *directory = d->directory;
 	uint64_t begin = rte_rdtsc();
 	int rc = make_directory(directory, error, size);
 
+	if (rc == 0 && d->anchor && !atr_anchor_apart(d->anchor, directory))
+		printf("atr: --anchor %s is on the file system of the log, and will be lost or "
+		       "rolled "
+		       "back with it; give a directory on another one\n",
+		       options->anchor);
 	for (unsigned int s = 0; rc == 0 && s < d->shards; s++) {
 		struct shard_log *log = &d->shard[s];
 
@@ -121,7 +162,7 @@ static int open_logs(struct durable *d, const struct options *options, const cha
 		log->storage = atr_storage_open(log->directory, options->log_engine, error, size);
 		if (!log->storage)
 			return -EIO;
-		rc = read_log(d, s, error, size);
+		rc = read_log(d, options, s, error, size);
 		d->recovery_events += d->recovery[s].scan.events;
 	}
 	d->recovery_seconds = (double)(rte_rdtsc() - begin) / (double)rte_get_tsc_hz();
@@ -131,16 +172,20 @@ static int open_logs(struct durable *d, const struct options *options, const cha
 int durable_open(struct durable *d, const struct options *options, unsigned int shards,
 		 uint32_t epoch, char *error, size_t size)
 {
-	char directory[PATH_SIZE];
-
 	d->durability = options->durability;
 	d->shards = shards;
 	d->epoch = epoch;
-	snprintf(directory, sizeof(directory), "%s/log", options->state);
+	snprintf(d->directory, sizeof(d->directory), "%s/log", options->state);
 	if (options->log)
-		snprintf(directory, sizeof(directory), "%s", options->log);
+		snprintf(d->directory, sizeof(d->directory), "%s", options->log);
+	if (options->anchor) {
+		int rc = open_anchor(d, options->anchor, error, size);
+
+		if (rc < 0)
+			return rc;
+	}
 	if (d->durability == ATR_DURABILITY_NONE)
-		return check_no_log(directory, error, size);
+		return check_no_log(d->directory, error, size);
 	d->checkpoint_key = key(options->state, CHECKPOINT_KEY, error, size);
 	if (!d->checkpoint_key)
 		return -EIO;
@@ -149,7 +194,7 @@ int durable_open(struct durable *d, const struct options *options, unsigned int 
 		if (!d->acks_key)
 			return -EIO;
 	}
-	return open_logs(d, options, directory, error, size);
+	return open_logs(d, options, error, size);
 }
 
 /* --- The plan --- */
@@ -215,6 +260,7 @@ static int open_one(struct durable *d, const struct options *options, unsigned i
 	char name[LOG_NAME_MAX];
 	struct atr_log_params params = {.storage = log->storage,
 					.signer = d->checkpoint_key,
+					.anchor = d->anchor,
 					.name = name,
 					.realm = realm,
 					.shard = shard,
@@ -391,6 +437,7 @@ void durable_close(struct durable *d)
 		if (log->storage)
 			log->storage->ops->destroy(log->storage);
 	}
+	atr_anchor_close(d->anchor);
 	atr_acker_free(d->acker);
 	atr_signer_free(d->checkpoint_key);
 	atr_signer_free(d->acks_key);

@@ -32,11 +32,13 @@ struct durable {
 	enum atr_durability durability;
 	unsigned int shards;
 	uint8_t log_id[16];
-	uint64_t epoch; /* of this start */
+	uint64_t epoch;       /* of this start */
+	char directory[4096]; /* of the log: holds those of the shards */
 	struct shard_log shard[ATR_SHARDS_MAX];
 	struct atr_recovery recovery[ATR_SHARDS_MAX];
 	struct atr_signer *checkpoint_key, *acks_key;
 	struct atr_acker *acker;
+	struct atr_anchor *anchor; /* NULL: none was asked for */
 	double recovery_seconds;
 	uint64_t recovery_events;
 	pthread_t thread;

@@ -107,6 +107,7 @@ int appliance_run(struct appliance *a, const volatile int *stop)
 		rte_eal_wait_lcore(a->lcore[i].lcore_id);
 	gaps_stop(a);
 	atr_control_finish(a->control);
+	follow_stop(&a->follow);
 	durable_stop(&a->durable);
 	return rc;
 }

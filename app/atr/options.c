@@ -40,6 +40,9 @@ enum {
 	OPT_COMMIT_BYTES,
 	OPT_COMMIT_US,
 	OPT_ANCHOR,
+	OPT_SNAPSHOT_EVENTS,
+	OPT_STATE_KEYS,
+	OPT_RETAIN,
 	OPT_QUARANTINE,
 	OPT_QUARANTINE_BYTES,
 	OPT_QUARANTINE_FILES,
@@ -70,6 +73,9 @@ static const struct option long_options[] = {
 	{"commit-bytes", required_argument, NULL, OPT_COMMIT_BYTES},
 	{"commit-us", required_argument, NULL, OPT_COMMIT_US},
 	{"anchor", required_argument, NULL, OPT_ANCHOR},
+	{"snapshot-events", required_argument, NULL, OPT_SNAPSHOT_EVENTS},
+	{"state-keys", required_argument, NULL, OPT_STATE_KEYS},
+	{"retain-bytes", required_argument, NULL, OPT_RETAIN},
 	{"quarantine", required_argument, NULL, OPT_QUARANTINE},
 	{"quarantine-bytes", required_argument, NULL, OPT_QUARANTINE_BYTES},
 	{"quarantine-files", required_argument, NULL, OPT_QUARANTINE_FILES},
@@ -140,6 +146,12 @@ static const char help[] =
 	"  --log-buffers N       groups a shard can have under way, a power of two (default 32)\n"
 	"  --log-segment-bytes N size of a log file (default 268435456)\n"
 	"  --log-engine NAME     io_uring or pwritev2 (default: the best that works)\n"
+	"  --snapshot-events N   a shard's state is saved each N events, and at a clean stop; a\n"
+	"                        start reads the log from the newest snapshot on (default "
+	"50000000)\n"
+	"  --state-keys N        keys of state that a shard keeps (default 1000000)\n"
+	"  --retain-bytes N      log that a shard keeps whole; older segments below two snapshots\n"
+	"                        give up their entries and keep the hashes (default 0: all)\n"
 	"\n"
 	"files\n"
 	"  --state DIR           keys, epoch and sequence high-waters (default /var/lib/atr)\n"
@@ -304,6 +316,10 @@ static int log_option(struct options *o, int c, const char *v)
 		return small("commit-bytes", v, 4096, COMMIT_BYTES_MAX, &o->commit_bytes);
 	case OPT_COMMIT_US: return small("commit-us", v, 0, COMMIT_US_MAX, &o->commit_us);
 	case OPT_ANCHOR: o->anchor = v; return 0;
+	case OPT_SNAPSHOT_EVENTS:
+		return number("snapshot-events", v, 1000, UINT64_C(1) << 48, &o->snapshot_events);
+	case OPT_STATE_KEYS: return number("state-keys", v, 1, UINT64_C(1) << 32, &o->state_keys);
+	case OPT_RETAIN: return number("retain-bytes", v, 0, UINT64_C(1) << 60, &o->retain_bytes);
 	default: return -EINVAL;
 	}
 }
@@ -364,6 +380,7 @@ int options_parse(int argc, char **argv, struct options *options)
 		.log_buffers = 32,
 		.commit_bytes = 1000000,
 		.commit_us = 1000,
+		.snapshot_events = 50000000,
 		.quarantine_bytes = UINT64_C(64) << 20,
 		.quarantine_files = 8,
 		.quarantine_rate = 10000,

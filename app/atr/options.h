@@ -32,6 +32,9 @@ struct options {
 	const char *log; /* NULL: STATE/log */
 	const char *log_engine;
 	const char *anchor;
+	uint64_t state_keys;      /* a shard; 0: as many as lib/replay says */
+	uint64_t snapshot_events; /* a shard, from one snapshot to the next */
+	uint64_t retain_bytes;    /* a shard; 0: all */
 	enum atr_durability durability;
 	uint64_t segment_bytes;
 	unsigned int log_buffers;  /* a shard */

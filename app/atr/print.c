@@ -28,10 +28,13 @@ static void print_logs(const struct durable *d)
 		printf("log %s, %s: %" PRIu64 " leaves\n", d->shard[s].directory,
 		       atr_storage_engine(d->shard[s].storage),
 		       d->recovery[s].scan.end.frontier.size);
-	if (d->recovery_events > 0)
-		printf("  recovered %" PRIu64 " events in %.2f s, %.1f M events/s\n",
-		       d->recovery_events, d->recovery_seconds,
-		       (double)d->recovery_events * 1e-6 / d->recovery_seconds);
+	for (unsigned int s = 0; s < d->shards; s++)
+		if (d->recovery[s].snapshot_group)
+			printf("  shard %u: from a snapshot at group %" PRIu64 ", of %" PRIu64
+			       " leaves\n",
+			       s, d->recovery[s].snapshot_group, d->recovery[s].snapshot_leaves);
+	printf("  recovered %" PRIu64 " events in %.3f s\n", d->recovery_events,
+	       d->recovery_seconds);
 	print_key("checkpoint", d->checkpoint_key);
 	print_key("acknowledgement", d->acks_key);
 }

@@ -405,6 +405,18 @@ static int gaps(const char *cmd, const char *params, struct rte_tel_data *d)
 	return telemetry_gaps(appliance, params, d);
 }
 
+static int state(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	return telemetry_state(appliance, params, d);
+}
+
+static int states(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	return telemetry_states(appliance, params, d);
+}
+
 static int checkpoint(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	(void)cmd;
@@ -427,8 +439,10 @@ static const struct {
 	{"/atr/control", control, "The control lcore's work. No parameters."},
 	{"/atr/log", logs, "The logs, by shard. Parameter: offset."},
 	{"/atr/gaps", gaps, "Gap requests and their answers, by shard. Parameter: offset."},
-	{"/atr/checkpoint", checkpoint,
-	 "Newest signed checkpoint, line by line. Parameter: shard."},
+	{"/atr/state", state, "What is kept of a key. Parameters: SOURCE,TYPE,KEY."},
+	{"/atr/states", states,
+	 "Keys of a shard's state, from a place on. Parameters: SHARD[,SOURCE,TYPE[,KEY]]."},
+	{"/atr/checkpoint", checkpoint, "Newest signed checkpoint, as hex. Parameter: shard."},
 	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Inside the Query gate: telemetry.c (most commands, and turns), telemetry_log.c (logs). */
+/* Inside the Query gate: telemetry.c (most commands, and turns), telemetry_log.c (logs),
+ * telemetry_state.c (state). */
 #ifndef ATR_TELEMETRY_H
 #define ATR_TELEMETRY_H
 
@@ -11,9 +12,13 @@
 int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 		   struct rte_tel_data **entry);
 
-int telemetry_log(const struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_log(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_state(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_states(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_gaps(const struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d);
+/* Adds bytes as an array of pieces of hex, to be joined. 0 or -ENOMEM. */
+int telemetry_hex(struct rte_tel_data *d, const char *name, const uint8_t *bytes, size_t length);
 /* Adds what the control lcore did about acknowledgements. */
 void telemetry_acks(const struct atr_acker_stats *acks, struct rte_tel_data *d);
 /* Adds the public keys by which the appliance signs. */

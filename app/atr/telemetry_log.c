@@ -9,7 +9,8 @@
 
 #include <rte_cycles.h>
 
-#define US_PER_S 1000000
+#define US_PER_S  1000000
+#define HEX_PIECE 60 /* bytes: a string of an answer has room for 127 characters */
 
 static const char *state_name(enum atr_log_state state)
 {
@@ -24,6 +25,40 @@ static const char *state_name(enum atr_log_state state)
 static uint64_t mean_us(uint64_t cycles, uint64_t count)
 {
 	return count ? cycles / count * US_PER_S / rte_get_tsc_hz() : 0;
+}
+
+static void add_kept(struct rte_tel_data *d, struct follow *follow, unsigned int shard)
+{
+	struct atr_follower_status status;
+	struct atr_follower *follower;
+	uint64_t rate = 0, seconds = 0;
+	struct kept kept;
+	int rc;
+
+	follow_kept(follow, shard, &kept);
+	atr_log_forecast_read(&kept.forecast, kept.free_bytes, &rate, &seconds);
+	rte_tel_data_add_dict_u64(d, "free_bytes", kept.free_bytes);
+	rte_tel_data_add_dict_u64(d, "bytes_per_s", rate);
+	/* Left out while nothing is being written. */
+	if (seconds != UINT64_MAX)
+		rte_tel_data_add_dict_u64(d, "full_in_s", seconds);
+	rte_tel_data_add_dict_u64(d, "pruned_segments", kept.pruned_segments);
+	rte_tel_data_add_dict_u64(d, "pruned_bytes", kept.pruned_bytes);
+	rte_tel_data_add_dict_string(d, "keeper", kept.error);
+	follower = follow_enter(follow);
+	if (!follower)
+		return;
+	rc = atr_follower_status(follower, shard, &status);
+	follow_leave(follow);
+	if (rc < 0)
+		return;
+	rte_tel_data_add_dict_u64(d, "followed_groups", status.groups);
+	rte_tel_data_add_dict_u64(d, "followed_behind", status.behind);
+	rte_tel_data_add_dict_u64(d, "snapshots", status.snapshots);
+	rte_tel_data_add_dict_u64(d, "snapshot_group", status.snapshot_group);
+	rte_tel_data_add_dict_u64(d, "state_keys", status.state.keys);
+	rte_tel_data_add_dict_u64(d, "state_refused", status.state.refused);
+	rte_tel_data_add_dict_string(d, "follower", status.error);
 }
 
 static void one_log(struct rte_tel_data *d, const struct atr_log *log,
@@ -45,6 +80,8 @@ static void one_log(struct rte_tel_data *d, const struct atr_log *log,
 	rte_tel_data_add_dict_u64(d, "writes", s.writes);
 	rte_tel_data_add_dict_u64(d, "syncs", s.syncs);
 	rte_tel_data_add_dict_u64(d, "sync_us_mean", mean_us(s.sync_cycles, s.syncs));
+	rte_tel_data_add_dict_u64(d, "anchors", s.anchors);
+	rte_tel_data_add_dict_u64(d, "anchor_us_mean", mean_us(s.anchor_cycles, s.anchors));
 	rte_tel_data_add_dict_u64(d, "groups_under_way", s.groups_under_way);
 	rte_tel_data_add_dict_u64(d, "events", commit->events);
 	rte_tel_data_add_dict_u64(d, "republished", commit->republished);
@@ -56,7 +93,7 @@ static void one_log(struct rte_tel_data *d, const struct atr_log *log,
 	rte_tel_data_add_dict_u64(d, "commit_us_max", mean_us(commit->wait_cycles_max, 1));
 }
 
-int telemetry_log(const struct appliance *a, const char *params, struct rte_tel_data *d)
+int telemetry_log(struct appliance *a, const char *params, struct rte_tel_data *d)
 {
 	uint64_t at = params ? strtoull(params, NULL, 10) : 0;
 	unsigned int shown = 0;
@@ -70,6 +107,7 @@ int telemetry_log(const struct appliance *a, const char *params, struct rte_tel_
 		if (rc <= 0)
 			return rc;
 		one_log(one, a->durable.shard[at].log, &a->shard[at]->commit.stats);
+		add_kept(one, &a->follow, (unsigned int)at);
 		snprintf(key, sizeof(key), "%" PRIu64, at);
 		rte_tel_data_add_dict_container(d, key, one, 0);
 	}
@@ -123,30 +161,34 @@ void telemetry_acks(const struct atr_acker_stats *acks, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "ack_no_room", acks->no_room);
 }
 
+/* The signed note as hex, in pieces: it is not ASCII, and longer than a string of an answer. */
 int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d)
 {
 	uint64_t shard = params ? strtoull(params, NULL, 10) : 0;
-	char note[ATR_CHECKPOINT_MAX + 1];
+	char note[ATR_CHECKPOINT_MAX];
 	size_t length;
 
 	rte_tel_data_start_dict(d);
 	if (!a->durable.running || shard >= a->shard_count)
 		return -EINVAL;
-	length = atr_log_checkpoint(a->durable.shard[shard].log, note, sizeof(note) - 1);
-	note[length] = '\0';
-	/* A string of the answer is shorter than a note: line by line. */
-	for (unsigned int line = 0, from = 0; from < length; line++) {
-		char name[16], text[RTE_TEL_MAX_SINGLE_STRING_LEN];
-		unsigned int end = from;
+	length = atr_log_checkpoint(a->durable.shard[shard].log, note, sizeof(note));
+	return telemetry_hex(d, "note_hex", (const uint8_t *)note, length);
+}
 
-		while (end < length && note[end] != '\n')
-			end++;
-		snprintf(name, sizeof(name), "line%u", line);
-		snprintf(text, sizeof(text), "%.*s", (int)(end - from), note + from);
-		rte_tel_data_add_dict_string(d, name, text);
-		from = end + 1;
+int telemetry_hex(struct rte_tel_data *d, const char *name, const uint8_t *bytes, size_t length)
+{
+	struct rte_tel_data *pieces = rte_tel_data_alloc();
+
+	if (!pieces)
+		return -ENOMEM;
+	rte_tel_data_start_array(pieces, RTE_TEL_STRING_VAL);
+	for (size_t at = 0; at < length; at += HEX_PIECE) {
+		char hex[2 * HEX_PIECE + 1];
+
+		atr_hex_encode(bytes + at, RTE_MIN(length - at, (size_t)HEX_PIECE), hex);
+		rte_tel_data_add_array_string(pieces, hex);
 	}
-	return 0;
+	return rte_tel_data_add_dict_container(d, name, pieces, 0);
 }
 
 void telemetry_keys(const struct appliance *a, struct rte_tel_data *d)

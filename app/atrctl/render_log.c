@@ -4,6 +4,8 @@
 #include "telemetry.h"
 #include "term.h"
 
+#define SECONDS_AN_HOUR 3600.0
+
 /* Members of /atr/log that fit a line, in this order; --json has them all. */
 static const char *const columns[] = {
 	"state",          "leaves",        "groups", "groups_under_way", "syncs", "sync_us_mean",
@@ -41,7 +43,14 @@ void telemetry_render_log(FILE *to, json_t *logs)
 	json_object_foreach(logs, shard, log)
 	{
 		json_t *sentence = json_object_get(log, "sentence");
+		json_t *full = json_object_get(log, "full_in_s");
 
+		if (json_is_integer(full)) {
+			fputs("  shard ", to);
+			term_text(to, shard, strlen(shard));
+			fprintf(to, ": disk full in %.1f h, as the log grows now\n",
+				(double)json_integer_value(full) / SECONDS_AN_HOUR);
+		}
 		if (json_string_length(sentence) == 0)
 			continue;
 		fputs("  shard ", to);

@@ -116,7 +116,7 @@ int atr_anchor_load(const struct atr_anchor *anchor, uint32_t shard, const char 
 		wrong = "the checkpoint is not signed by this appliance's checkpoint key";
 	else if (rc < 0)
 		wrong = "this is no signed checkpoint";
-	else if (strcmp(checkpoint->origin, origin) != 0)
+	else if (origin && strcmp(checkpoint->origin, origin) != 0)
 		wrong = "the checkpoint is of another log or shard";
 	if (!wrong)
 		return 0;

@@ -27,7 +27,8 @@ void atr_anchor_close(struct atr_anchor *anchor);
 /* Is it on another file system than this directory? */
 bool atr_anchor_apart(const struct atr_anchor *anchor, const char *directory);
 
-/* Reads the checkpoint kept for a shard, which must be signed by key and of this origin. 0, with
+/* Reads the checkpoint kept for a shard, which must be signed by key and of this origin (NULL: of
+ * any, where the log's name is not known yet). 0, with
  * checkpoint->size 0 if none is kept; -EBADMSG (not as written, or of another log) or another
  * negative errno with a sentence that names the file. */
 int atr_anchor_load(const struct atr_anchor *anchor, uint32_t shard, const char *origin,

@@ -313,7 +313,8 @@ static int check_anchor(struct reader *reader, const struct atr_group_hdr *group
 	uint8_t root[ATR_HASH_SIZE];
 	char what[2 * READER_WHAT];
 
-	if (!options->anchored || reader->met || frontier->size < options->anchored->size)
+	if (!options->anchored || options->anchored->size == 0 || reader->met ||
+	    frontier->size < options->anchored->size)
 		return 0;
 	atr_frontier_root(frontier, root);
 	reader->met = frontier->size == options->anchored->size &&

@@ -49,7 +49,7 @@ static int check_begun(const struct atr_recovery *recovery, unsigned int shards,
 	for (unsigned int s = 0; s < shards; s++) {
 		const struct atr_recovery *other = &recovery[s];
 
-		if (other->scan.events == 0 &&
+		if (atr_replay_events(other->replay) == 0 && other->scan.events == 0 &&
 		    atr_replay_generation(other->replay) <= ATR_GENESIS_GENERATION)
 			continue;
 		snprintf(error, size,

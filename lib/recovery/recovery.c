@@ -2,13 +2,19 @@
 #include "recovery.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../replay/snapshot.h"
 #include "unpublished.h"
 
-#define BITS 8
+#define BITS          8
+#define SNAPSHOTS_MAX 16 /* that are tried */
+#define PATH_SIZE     4200
+#define SENTENCE_SIZE 512
+#define NAME_SIZE     64
 
 /* --- Reading --- */
 
@@ -17,7 +23,16 @@ struct reading {
 	struct atr_recovery *recovery;
 	const struct atr_log_visitor *replay;
 	const struct atr_recovery_params *params;
+	const struct atr_snapshot *snapshot; /* that the pass began behind; NULL: none */
+	bool contradicted;
 };
+
+static bool contradicts(const struct atr_snapshot *snapshot, const struct atr_snapshot_body *record)
+{
+	return snapshot && record->group == snapshot->groups &&
+	       (record->leaves != snapshot->leaves ||
+		memcmp(record->digest, snapshot->digest, sizeof(record->digest)) != 0);
+}
 
 static int on_record(void *context, const struct atr_group_hdr *group,
 		     const struct atr_record_hdr *record, const uint8_t *body,
@@ -25,6 +40,11 @@ static int on_record(void *context, const struct atr_group_hdr *group,
 {
 	struct reading *r = context;
 
+	if (record->kind == ATR_RECORD_SNAPSHOT &&
+	    contradicts(r->snapshot, (const struct atr_snapshot_body *)body)) {
+		r->contradicted = true;
+		return -EBADMSG;
+	}
 	return r->replay->record(r->replay->context, group, record, body, decisions, leaf);
 }
 
@@ -47,29 +67,100 @@ static void on_progress(void *context, uint64_t bytes, uint64_t total, uint64_t 
 		r->params->progress(r->params->context, bytes, total, leaves);
 }
 
+/* One pass, over what from is the end of the rest of; NULL: over all. The replay stands there. */
+static int scan_from(struct atr_recovery *recovery, const struct atr_recovery_params *params,
+		     const struct atr_snapshot *snapshot, const struct atr_log_end *from,
+		     char *error, size_t size)
+{
+	struct reading reading = {.recovery = recovery,
+				  .replay = atr_replay_visitor(recovery->replay),
+				  .params = params,
+				  .snapshot = snapshot};
+	const struct atr_log_visitor visitor = {.context = &reading,
+						.record = on_record,
+						.group = on_group,
+						.progress = on_progress};
+	const struct atr_log_scan_options options = {
+		.anchored = params->anchored, .anchor_name = params->anchor_name, .from = from};
+	int rc;
+
+	recovery->places = 0;
+	memset(&recovery->scan, 0, sizeof(recovery->scan));
+	rc = atr_log_scan_with(recovery->storage, &options, &visitor, &recovery->scan, error, size);
+	if (rc < 0 && reading.contradicted)
+		snprintf(error, size, "the log's snapshot record names another digest");
+	else if (rc < 0 && atr_replay_error(recovery->replay)[0])
+		snprintf(error, size, "%s/%s", recovery->name, atr_replay_error(recovery->replay));
+	return rc;
+}
+
+static int read_behind(struct atr_recovery *recovery, const struct atr_recovery_params *params,
+		       const struct atr_snapshot *snapshot, char *error, size_t size)
+{
+	const struct atr_replay_params replay = {params->shard, params->shards, params->state_keys};
+	struct atr_snapshot_hdr header;
+	struct atr_log_end end;
+	int rc;
+
+	recovery->replay =
+		atr_snapshot_load(&replay, snapshot->bytes, snapshot->length, &end, error, size);
+	if (!recovery->replay)
+		return -EBADMSG;
+	memcpy(&header, snapshot->bytes, sizeof(header));
+	rc = scan_from(recovery, params, snapshot, &end, error, size);
+	if (rc == 0 && memcmp(header.log_id, recovery->scan.log_id, sizeof(header.log_id)) != 0) {
+		snprintf(error, size, "it is of another log");
+		rc = -EBADMSG;
+	}
+	if (rc == 0) {
+		recovery->snapshot_group = snapshot->groups;
+		recovery->snapshot_leaves = snapshot->leaves;
+		return 0;
+	}
+	atr_replay_free(recovery->replay);
+	recovery->replay = NULL;
+	return rc;
+}
+
+/* 0 if a snapshot was used. */
+static int read_snapshot(struct atr_recovery *recovery, const struct atr_recovery_params *params,
+			 uint64_t group)
+{
+	char path[PATH_SIZE], why[SENTENCE_SIZE], sentence[PATH_SIZE + SENTENCE_SIZE + NAME_SIZE];
+	struct atr_snapshot snapshot = {0};
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/" ATR_SNAPSHOT_NAME, params->snapshots, group);
+	rc = atr_snapshot_read(path, &snapshot, why, sizeof(why));
+	if (rc == 0)
+		rc = read_behind(recovery, params, &snapshot, why, sizeof(why));
+	free(snapshot.bytes);
+	if (rc == 0 || !params->passed_over)
+		return rc;
+	snprintf(sentence, sizeof(sentence), "snapshot %s is passed over: %s", path, why);
+	params->passed_over(params->context, sentence);
+	return rc;
+}
+
 int atr_recovery_read(struct atr_recovery *recovery, const struct atr_recovery_params *params,
 		      char *error, size_t size)
 {
-	const struct atr_replay_params replay = {.shard = params->shard, .shards = params->shards};
-	struct reading reading = {.recovery = recovery, .params = params};
-	struct atr_log_visitor visitor = {.context = &reading,
-					  .record = on_record,
-					  .group = on_group,
-					  .progress = on_progress};
-	int rc;
+	const struct atr_replay_params replay = {params->shard, params->shards, params->state_keys};
+	uint64_t groups[SNAPSHOTS_MAX];
+	int snapshots =
+		params->snapshots ? atr_snapshot_list(params->snapshots, groups, SNAPSHOTS_MAX) : 0;
 
 	recovery->name = params->name;
 	recovery->storage = params->storage;
 	recovery->shard = params->shard;
 	recovery->shards = params->shards;
+	for (int i = 0; i < snapshots; i++)
+		if (read_snapshot(recovery, params, groups[i]) == 0)
+			return 0;
 	recovery->replay = atr_replay_create(&replay, error, size);
 	if (!recovery->replay)
 		return -ENOMEM;
-	reading.replay = atr_replay_visitor(recovery->replay);
-	rc = atr_log_scan(recovery->storage, &visitor, &recovery->scan, error, size);
-	if (rc < 0 && atr_replay_error(recovery->replay)[0])
-		snprintf(error, size, "%s/%s", recovery->name, atr_replay_error(recovery->replay));
-	return rc;
+	return scan_from(recovery, params, NULL, NULL, error, size);
 }
 
 void atr_recovery_free(struct atr_recovery *recovery)

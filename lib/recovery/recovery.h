@@ -37,8 +37,10 @@ struct atr_recovery {
 	const char *name; /* of the log, in sentences; the caller's */
 	struct atr_storage *storage;
 	uint32_t shard, shards;
-	struct atr_log_scan scan;
+	struct atr_log_scan scan; /* counts what was read: with a snapshot, behind it */
 	struct atr_replay *replay;
+	uint64_t snapshot_group; /* first group that was read, by a snapshot; 0: none was used */
+	uint64_t snapshot_leaves;
 	/* The last groups, newest at (places - 1) % ATR_RECOVERY_GROUPS_MAX. */
 	struct atr_group_place place[ATR_RECOVERY_GROUPS_MAX];
 	uint64_t places;
@@ -52,14 +54,24 @@ struct atr_recovery_params {
 	const char *name;
 	struct atr_storage *storage; /* the caller's, until atr_recovery_load has returned */
 	uint32_t shard, shards;
+	uint64_t state_keys;   /* atr_replay_params' */
+	const char *snapshots; /* directory that may hold snapshots of the shard; NULL: the whole
+				* log is read */
+	/* The log must keep this promise, which lies in the file anchor_name; NULL: no demand. */
+	const struct atr_checkpoint *anchored;
+	const char *anchor_name;
 	void *context;
+	/* A snapshot that cannot be used, and why; NULL is allowed. */
+	void (*passed_over)(void *context, const char *sentence);
 	void (*progress)(void *context, uint64_t bytes, uint64_t total,
 			 uint64_t leaves); /* as atr_log_visitor's; NULL is allowed */
 };
 
-/* Reads and replays a shard's log. recovery must be all zero and is freed by atr_recovery_free
- * whatever this returns: 0, or -EBADMSG (damage), -EIO, -ENOMEM with a sentence that names the
- * file. */
+/* Reads and replays a shard's log, from the newest snapshot on that can be used: one that is
+ * damaged, made under other bounds, or contradicted by the log behind it is passed over for an
+ * older one, and with none left the whole log is read. recovery must be all zero and is freed by
+ * atr_recovery_free whatever this returns: 0, or -EBADMSG (damage), -EIO, -ENOMEM with a sentence
+ * that names the file. */
 int atr_recovery_read(struct atr_recovery *recovery, const struct atr_recovery_params *params,
 		      char *error, size_t size);
 void atr_recovery_free(struct atr_recovery *recovery);

@@ -53,8 +53,8 @@ static uint8_t room(struct atr_shard *shard, uint64_t now_tsc, uint32_t body, ui
 
 	if (unlikely(atr_log_state(commit->log, NULL) == ATR_LOG_BROKEN))
 		return ATR_REASON_LOG_BROKEN;
-	/* A start looks for unpublished groups among a bounded number of the last ones: none of those
-	 * that it found may be pushed out of them. */
+	/* A start looks for unpublished groups among a bounded number of the last ones: none of
+	 * those that it found may be pushed out of them. */
 	if (unlikely(commit->recovered_at < commit->recovered_count))
 		return ATR_REASON_LOG_WAIT;
 	if (commit->open && unlikely(!atr_log_fits(commit->open, body, decisions)))

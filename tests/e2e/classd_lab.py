@@ -102,13 +102,9 @@ class Lab:
     def checkpoints(self):
         """Takes note of what each shard has signed."""
         for shard in range(self.shards):
-            # Telemetry keeps no more than ASCII whole, so the dash of a note is put back here.
-            lines = re.findall(rb'"line\d+":"(.*?)"', self.atr.query_raw(
-                f'/atr/checkpoint,{shard}'))
-            if lines:
-                text = [line.decode('ascii') for line in lines]
-                text[-1] = '— ' + ' '.join(text[-1].split(' ')[-2:])
-                self.notes.append('\n'.join(text) + '\n')
+            pieces = self.atr.query(f'/atr/checkpoint,{shard}')['note_hex']
+            if pieces:
+                self.notes.append(bytes.fromhex(''.join(pieces)).decode())
 
     def kill(self):
         self.atr.process.kill()

@@ -15,7 +15,7 @@ import classd_lab
 import lab
 import plan
 import test_identity
-from atr_harness import CASES, Report, case
+from atr_harness import CASES, Report, case, wait_for
 from test_identity import EVENTS, Client
 
 SEGMENT = 4 << 20
@@ -38,7 +38,8 @@ class Damage:
         other = self.lab.producer('alpha', rate=300)
         self.lab.pause(1, other)
         self.lab.settle(other)
-        self.lab.stop()
+        # Not a clean stop: that would make a snapshot, and the whole log is to be read.
+        self.lab.kill()
         self.good = f'{self.lab.work}/good'
         self.log = self.lab.log
         shutil.copytree(self.log, self.good)
@@ -265,6 +266,9 @@ def rolled_back_directory(world):
     world.restore()
     anchor = ('--anchor', world.anchor)
     world.lab.start(*anchor)
+    wait_for('the groups found at start to be out',
+             lambda: world.lab.atr.query('/atr/log')['0']['republished'], 10)
+    world.lab.pause(1)
     world.client.taken(world.client.frame(10 + FRAMES * EVENTS, count=2))
     world.lab.stop()
     newer = classd_lab.digests(world.log)
