@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 """The independent reader of the log (atrlog.py), checked: forged logs pass, damage is found, and
 torn is told from damaged by the rule of docs/log-format.md."""
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 """The independent checker of class D (classd_check.py), checked: evidence that fits passes, and
 each thing that it must find is found when it is broken on purpose."""
 import tempfile

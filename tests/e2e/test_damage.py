@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with a veth pair
 """A log that is not as it was written stops the start of the appliance: with a sentence that names
 file and byte, and with nothing changed or deleted."""

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with a veth pair, loop mounts
 """Class D on disks in trouble: full and slow here, failing in test_disk_broken.py. What cannot be
 made durable is neither acknowledged nor published, the appliance says why, keeps answering, and

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with a veth pair
 """Gap requests: atrctl sub behind a path that loses packets gets every message of class D, from
 memory and from the log, over restarts and crashes; strangers get nothing, nobody gets too much, and

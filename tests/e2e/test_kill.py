@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with a veth pair
 """kill -9 under load: a few rounds of kill_loop.py, which does a hundred when asked."""
 import kill_loop

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 """libatr as programs use it: installed, killed, behind a bad network, in front of an appliance that
 answers gap requests."""
 import json
