@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../log/crc.h"
@@ -9,6 +10,7 @@
 #define RECORD_ALIGN 8
 #define GROUP_ANY    UINT64_MAX
 #define FILE_NAME    256
+#define HEX          16
 #define COMMIT_MAX                                                        \
 	(sizeof(struct atr_record_hdr) + sizeof(struct atr_commit_body) + \
 	 ATR_LOG_FEEDS_MAX * sizeof(struct atr_feed_position))
@@ -214,6 +216,7 @@ int gap_step(struct atr_gap_reader *reader, struct gap_place *place)
 
 int64_t gap_first_segment(struct atr_gap_reader *reader)
 {
+	static const char lead[] = "segment-";
 	char name[FILE_NAME], written[ATR_SEGMENT_NAME_LENGTH + 1];
 	int err = 0;
 
@@ -222,8 +225,10 @@ int64_t gap_first_segment(struct atr_gap_reader *reader)
 
 		err = reader->storage->ops->list(reader->storage, i, name, sizeof(name));
 		/* In alphabetical order: the first of its kind is it. */
-		if (err < 0 || sscanf(name, "segment-%16" SCNx64, &number) != 1 ||
-		    number > INT64_MAX)
+		if (err < 0 || strncmp(name, lead, strlen(lead)) != 0)
+			continue;
+		number = strtoull(name + strlen(lead), NULL, HEX);
+		if (number > INT64_MAX)
 			continue;
 		snprintf(written, sizeof(written), ATR_SEGMENT_NAME, number);
 		if (strcmp(name, written) == 0)
