@@ -53,7 +53,7 @@ static int is_segment(int fd)
 		return 0;
 	name[length] = '\0';
 	/* Segments in the making have other names in the same directory. */
-	return strstr(name, "/shard-") != NULL;
+	return strstr(name, "/segment-") != NULL || strstr(name, "/spare-") != NULL;
 }
 
 /* 0, or -1 with errno set. */
