@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: the demo has a namespace of its own
 """The inside of app/demo: its numbers add up, it shows what a person wants to see, an interrupt
 ends it cleanly, and nothing is left behind."""

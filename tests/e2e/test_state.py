@@ -105,7 +105,7 @@ def state_of_a_key(world):
     def value(key):
         answer = world.lab.atr.query(f'/atr/state,{test_identity.NUMBER},2,{key}')
         return answer['found'] and bytes.fromhex(''.join(answer['value_hex']))
-    wait_for('the follower', lambda: world.log()['followed_behind'] == 0, 20)
+    wait_for('the follower', lambda: world.log().get('followed_behind') == 0, 20)
     for how in ('served', 'restarted'):
         for key, text in (('[70]', 'new'), ('[71]', 'other'), (b'[70]'.hex(), 'new')):
             wait_for(f'{key}, {how}', lambda k=key, t=text: value(k) == plan.note(
