@@ -169,6 +169,7 @@ class ClassD:
         try:
             atr.start()
         except AssertionError:
+            atr.process.wait(30)
             assert atr.process.returncode == 1, f'{atr.process.returncode}: {atr.tail()}'
             return atr.tail()
         finally:
