@@ -140,22 +140,23 @@ def _(lab, t):
     port = port_to_first(lab, t)
     tree = t.seal(*(t.frame(ODD) for _ in range(64)), source=ODD)
 
-    def kept():
-        shard = lab.atr.pages('/atr/shards')['0']
-        return shard['rx_packets'] - shard['handed_over']
+    def handed_over():
+        return lab.atr.pages('/atr/shards')['0']['handed_over']
 
-    before = kept()
+    before, sent = handed_over(), 0
     with Stopped(worker(lab, 1)):
         # Slowly: with its queue full, the kernel would spread packets over the other one.
-        for _ in range(2 * HANDOVER_RING // 64):
+        for _ in range(2 * HANDOVER_RING // len(tree)):
             lab.send(tree, src_port=port)
+            sent += len(tree)
             time.sleep(0.02)
             # More than a batch, which may be under way.
-            if kept() > before + BATCH:
+            if sent - (handed_over() - before) > BATCH:
                 break
     # A frame that is shed is refused by name, whatever its place in the batch held before.
     lab.settle()
-    assert refused(lab, 'handover_full') == kept() - before > 0, lab.atr.reasons()
+    assert refused(lab, 'handover_full') == sent - (handed_over() - before) > 0, \
+        (lab.atr.reasons(), sent, before, handed_over())
 
 
 @scenario('log_wait')
