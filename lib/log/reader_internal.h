@@ -37,9 +37,10 @@ struct reader {
 	struct atr_hash *hash;
 	enum atr_log_follow_mode mode;
 	struct atr_log_scan_options options;
-	bool met;             /* the log has had the anchored size */
-	uint64_t count;       /* segments, in use or not */
-	uint64_t first_whole; /* segments below may be there only without their entries */
+	struct atr_log_end begin; /* options.from, where that was moved on */
+	bool met;                 /* the log has had the anchored size */
+	uint64_t count;           /* segments, in use or not */
+	uint64_t first_whole;     /* segments below may be there only without their entries */
 	struct reader_plan plan;
 	uint64_t snapshot_leaves; /* below them a snapshot record covers everything */
 	bool known;     /* log_id and shard are: the first segment's header has been read */
