@@ -350,13 +350,15 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 		const struct atr_log_visitor *visitor, struct atr_log_scan *scan,
 		struct atr_hash *hash, char *error, size_t size)
 {
-	struct reader *reader = calloc(1, sizeof(*reader));
+	struct reader *reader = malloc(sizeof(*reader));
 	int err = -ENOMEM;
 
 	memset(scan, 0, sizeof(*scan));
 	snprintf(error, size, "out of memory for reading the log; free some and try again");
 	if (!reader)
 		return err;
+	memset(reader, 0, offsetof(struct reader, record));
+	reader->prefixed_used = reader->digested_used = 0;
 	reader->storage = storage;
 	if (options)
 		reader->options = *options;
@@ -370,13 +372,10 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 	reader->error_size = size;
 	reader->hash = hash;
 	reader->window_limit = READER_WINDOW;
-	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
-	if (reader->window) {
-		error[0] = '\0';
-		err = reader_count(reader);
-		if (!err)
-			err = read_segments(reader);
-	}
+	error[0] = '\0';
+	err = reader_count(reader);
+	if (!err)
+		err = read_segments(reader);
 	reader_close(reader);
 	free(reader->window);
 	free(reader);

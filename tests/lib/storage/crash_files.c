@@ -107,7 +107,8 @@ static void path_of(const struct directory *directory, const char *name,
 static void set(struct bytes *to, const struct bytes *from)
 {
 	to->at = realloc(to->at, from->length + 1);
-	memcpy(to->at, from->at, from->length);
+	if (from->length)
+		memcpy(to->at, from->at, from->length);
 	to->length = from->length;
 }
 
