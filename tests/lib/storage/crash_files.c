@@ -68,15 +68,6 @@ int __real_close(int fd);
 int __real_rename(const char *from, const char *to);
 int __real_renameat(int from_at, const char *from, int to_at, const char *to);
 int __real_unlink(const char *path);
-int __wrap_open64(const char *path, int flags, ...);
-int __wrap_openat64(int at, const char *path, int flags, ...);
-ssize_t __wrap_write(int fd, const void *bytes, size_t length);
-int __wrap_fsync(int fd);
-int __wrap_fdatasync(int fd);
-int __wrap_close(int fd);
-int __wrap_rename(const char *from, const char *to);
-int __wrap_renameat(int from_at, const char *from, int to_at, const char *to);
-int __wrap_unlink(const char *path);
 
 static void die(const char *what)
 {

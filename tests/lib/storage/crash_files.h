@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct crash_files {
 	uint64_t boundary, crash_at; /* 0: never */
@@ -30,5 +31,16 @@ void crash_files_init(uint64_t seed, bool *power_off);
 void crash_files_watch(const char *directory);
 /* Power comes back: the directories hold what a crash has left. None of their files may be open. */
 void crash_files_restart(void);
+
+/* What the linker puts in the place of the calls. */
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_openat64(int at, const char *path, int flags, ...);
+ssize_t __wrap_write(int fd, const void *bytes, size_t length);
+int __wrap_fsync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_close(int fd);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_renameat(int from_at, const char *from, int to_at, const char *to);
+int __wrap_unlink(const char *path);
 
 #endif
