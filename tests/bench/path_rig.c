@@ -405,8 +405,8 @@ void path_rig_pass(unsigned int pass, void (*turn)(void))
 		idle = atr_control_run(b.control) ? 0 : idle + 1;
 		if (turn)
 			turn();
-		/* As the appliance does. */
-		else if (idle >= IDLE_TURNS)
+		/* As the appliance does: the log thread may be on this core. */
+		if (idle >= IDLE_TURNS)
 			rte_delay_us_sleep(IDLE_SLEEP_US);
 	}
 }
