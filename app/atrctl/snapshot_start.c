@@ -145,6 +145,15 @@ void snapshot_start_print(const struct snapshot_start *start, bool json)
 	}
 }
 
+/* A feed that the plan calls of a weaker class has sessions of its own, without a past. */
+static bool is_weaker(const struct one *one, uint32_t feed)
+{
+	const struct atr_plan *plan = atr_replay_plan(one->replay);
+
+	return plan && feed < plan->feed_slots && plan->feeds[feed].present &&
+	       !(plan->commit_feeds >> feed & 1);
+}
+
 uint64_t snapshot_start_from(const struct snapshot_start *start, const char *session)
 {
 	uint32_t feed, shard, epoch;
@@ -155,7 +164,7 @@ uint64_t snapshot_start_from(const struct snapshot_start *start, const char *ses
 		const struct atr_snapshot_hdr *hdr = &start->one[i].hdr;
 
 		if (hdr->shard == shard && hdr->first_epoch == epoch)
-			return hdr->feed_next[feed];
+			return is_weaker(&start->one[i], feed) ? 0 : hdr->feed_next[feed];
 	}
 	return 0;
 }
