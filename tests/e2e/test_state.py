@@ -207,7 +207,8 @@ def story_of_an_event(world):
     world.notes((80, 'eighty'), (81, 'eighty-one'))
     envelope = world.client.envelope()
     reply = world.client.reply(envelope)
-    frame, letter = f'{test_identity.NUMBER}:{sequence + 1}', f'{test_identity.NUMBER}:{reply["id"]}'
+    frame = f'{test_identity.NUMBER}:{sequence + 1}'
+    letter = f'{test_identity.NUMBER}:{reply["id"]}'
     for identity in frame, letter:
         told, = world.ask('event', identity, '--key', world.key())
         assert told['proven'] and told['admitted'], told
