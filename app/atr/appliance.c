@@ -341,6 +341,7 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 
 	start_clock(a);
 	atr_typecheck_select(rte_vect_get_max_simd_bitwidth());
+	atr_net_select(rte_vect_get_max_simd_bitwidth());
 	atr_tag_key_init(&a->tag_key);
 	if ((rc = lcores(a, error, size)) < 0 || (rc = past(a, error, size)) < 0 ||
 	    (rc = memory_pools(a, error, size)) < 0 || (rc = ports(a, error, size)) < 0 ||

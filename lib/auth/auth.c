@@ -162,6 +162,11 @@ uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struc
 	return wait_for_root(auth, &key, frame, &path, cookie);
 }
 
+void atr_auth_proven(struct atr_auth *auth)
+{
+	auth->stats.proven_frames++;
+}
+
 const struct atr_auth_stats *atr_auth_stats(const struct atr_auth *auth)
 {
 	return &auth->stats;

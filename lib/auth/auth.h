@@ -72,6 +72,10 @@ size_t atr_auth_footprint(const struct atr_auth_params *params);
 uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
 		       const uint8_t leaf[ATR_HASH_SIZE], void *cookie);
 
+/* Counts a frame that came out of the hold with ATR_OK and is not shown to atr_auth_frame again:
+ * its proof led to the root that is proven now. */
+void atr_auth_proven(struct atr_auth *auth);
+
 /* Takes up to max new root requests that are to be put on the bridge, in order; those that do not
  * fit the ring are given back with atr_auth_unsent and will be offered again. */
 unsigned int atr_auth_requests(struct atr_auth *auth, struct atr_root_request **requests,
@@ -84,8 +88,8 @@ void atr_auth_unsent(struct atr_auth *auth, struct atr_root_request *const *requ
  * order in which they came. */
 void atr_auth_verdict(struct atr_auth *auth, struct atr_root_request *request);
 
-/* Takes up to max frames out of the hold. reasons[i] is ATR_OK (run the frame through the gates
- * again; its root is now proven) or why its root was refused. */
+/* Takes up to max frames out of the hold. reasons[i] is ATR_OK (the root that the frame's
+ * proof led to is now proven) or why its root was refused. */
 unsigned int atr_auth_release(struct atr_auth *auth, void **cookies, uint8_t *reasons,
 			      unsigned int max);
 

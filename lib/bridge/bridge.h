@@ -51,7 +51,8 @@ _Static_assert(sizeof(struct atr_msg) == 16, "a message is 16 bytes");
  * Written by the lcore that holds the mbuf. */
 struct atr_meta {
 	uint64_t rx_ns;               /* Unix time of reception */
-	uint64_t generation;          /* plan that judged an envelope */
+	uint64_t generation;          /* plan that judged an envelope; of a frame in the hold, see
+				       * atr_batch.checked; else 0 */
 	uint64_t feeds;               /* envelope: feeds it goes to */
 	uint64_t timestamp_ns;        /* envelope: header.timestamp */
 	uint64_t position;            /* envelope: log index once logged */
@@ -65,7 +66,7 @@ struct atr_meta {
 	uint8_t origin;          /* enum atr_origin */
 	uint32_t dst_ip;
 	uint8_t uuid[16];      /* envelope: header.id */
-	uint8_t leaf[32];      /* envelope: its leaf hash in the log */
+	uint8_t leaf[32];      /* leaf hash of an envelope, or of a frame with generation set */
 	struct rte_mbuf *next; /* envelope: the next one waiting for the same original */
 };
 

@@ -34,7 +34,7 @@ static void send_ack(void *context, const struct atr_ack_address *to, const uint
 	at = rte_pktmbuf_mtod_offset(m, uint8_t *, hdr_size);
 	memcpy(at, payload, length);
 	memcpy(flow.dst_mac.addr_bytes, to->mac, sizeof(to->mac));
-	atr_net_udp_headers(m, iface, &flow, (uint16_t)length, rte_raw_cksum(at, length));
+	atr_net_udp_headers(m, iface, &flow, (uint16_t)length, atr_net_sum(at, length));
 	control->stats.acks++;
 	atr_control_send(control, control->ack_shard, to->port_id, m);
 }

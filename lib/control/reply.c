@@ -72,7 +72,7 @@ void atr_control_reply(struct atr_control *control, const struct rte_mbuf *reque
 		.ttl = REPLY_TTL,
 	};
 	atr_net_udp_headers(m, iface, &flow, (uint16_t)length,
-			    rte_raw_cksum(payload, (size_t)length));
+			    atr_net_sum(payload, (size_t)length));
 	control->stats.replies++;
 	atr_control_send(control, shard, meta->port_id, m);
 }

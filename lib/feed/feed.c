@@ -6,6 +6,8 @@
 #include <rte_ethdev.h>
 #include <rte_ip.h>
 
+#define OPEN_PREFETCH 1536 /* bytes of a new packet; what follows the CPU sees coming */
+
 void atr_tx_flush(struct atr_tx_queue *tx)
 {
 	uint16_t ready, sent;
@@ -68,12 +70,22 @@ static struct rte_mbuf *address(struct atr_feeds *feeds, const struct atr_iface 
 	return m;
 }
 
+/* The payload's sum, unless every port on the way computes checksums. */
+static uint32_t sum_of(const struct atr_feeds *feeds, const struct atr_feed_routes *routes,
+		       const struct rte_mbuf *payload)
+{
+	for (unsigned int d = 0; d < routes->count; d++)
+		if (!feeds->ifaces[routes->route[d].iface].tx_udp_checksum)
+			return atr_net_sum(rte_pktmbuf_mtod(payload, void *), payload->data_len);
+	return 0;
+}
+
 /* Sends payload (a complete MoldUDP64 packet; the reference stays) to all destinations. */
 static void fan_out(struct atr_feeds *feeds, struct atr_feed_out *out,
 		    const struct atr_feed_routes *routes, struct rte_mbuf *payload,
 		    uint64_t now_tsc)
 {
-	uint32_t sum = rte_raw_cksum(rte_pktmbuf_mtod(payload, void *), payload->data_len);
+	uint32_t sum = sum_of(feeds, routes, payload);
 
 	for (unsigned int d = 0; d < routes->count; d++) {
 		const struct atr_route *route = &routes->route[d];
@@ -120,6 +132,9 @@ static bool open_packet(struct atr_feeds *feeds, struct atr_feed_out *out, uint6
 		return false;
 	m->data_len = ATR_MOLD_HDR_SIZE;
 	m->pkt_len = ATR_MOLD_HDR_SIZE;
+	for (unsigned int at = 0; at < feeds->datagram_max && at < OPEN_PREFETCH;
+	     at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch(rte_pktmbuf_mtod_offset(m, void *, at), 1);
 	out->open = m;
 	out->opened_tsc = now_tsc;
 	return true;
@@ -140,27 +155,34 @@ static void append(struct rte_mbuf *m, const struct atr_message *message)
 	m->pkt_len = m->data_len;
 }
 
+/* Makes the open packet one that has room for need bytes; false if there is none. */
+static bool make_room(struct atr_feeds *feeds, struct atr_feed_out *out,
+		      const struct atr_feed_routes *routes, uint32_t need, uint64_t now_tsc)
+{
+	if (out->open && (out->open->data_len + need > feeds->datagram_max ||
+			  need > rte_pktmbuf_tailroom(out->open)))
+		flush(feeds, out, routes, now_tsc);
+	if (!out->open && !open_packet(feeds, out, now_tsc))
+		return false;
+	if (likely(need <= rte_pktmbuf_tailroom(out->open)))
+		return true;
+	/* Only where no destination's MTU bounds the feed; the packet is empty then. */
+	rte_pktmbuf_free(out->open);
+	out->open = NULL;
+	return false;
+}
+
 static void publish(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
 		    const struct atr_message *message, uint64_t now_tsc)
 {
 	struct atr_feed_out *out = &feeds->feed[id];
-	const struct atr_feed_routes *routes = &program->routes[id];
 	uint32_t need = ATR_MOLD_BLOCK_SIZE(message->payload_length);
+	bool room = make_room(feeds, out, &program->routes[id], need, now_tsc);
 
-	if (out->open && (out->open->data_len + need > feeds->datagram_max ||
-			  need > rte_pktmbuf_tailroom(out->open)))
-		flush(feeds, out, routes, now_tsc);
 	/* The message keeps its number even if no memory is left for it: subscribers see a gap. */
 	out->next_sequence++;
 	out->stats.messages++;
-	if (!out->open && !open_packet(feeds, out, now_tsc)) {
-		out->stats.no_mbuf++;
-		return;
-	}
-	/* Only where no destination's MTU bounds the feed; the packet is empty then. */
-	if (unlikely(need > rte_pktmbuf_tailroom(out->open))) {
-		rte_pktmbuf_free(out->open);
-		out->open = NULL;
+	if (unlikely(!room)) {
 		out->stats.no_mbuf++;
 		return;
 	}
@@ -175,6 +197,64 @@ void atr_feeds_publish(struct atr_feeds *feeds, const struct atr_program *progra
 		publish(feeds, program, (unsigned int)__builtin_ctzll(set), message, now_tsc);
 		set &= set - 1;
 	}
+}
+
+/* Copies count inline packets behind m's bytes, which have room for them. */
+static void append_run(struct rte_mbuf *m, uint64_t sequence, const struct atr_packet *packets,
+		       unsigned int count)
+{
+	const uint16_t length = RTE_STATIC_BSWAP16(8 + ATR_PACKET_SIZE);
+	uint8_t *p = rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len);
+
+	for (unsigned int i = 0; i < count; i++, p += ATR_MOLD_BLOCK_SIZE(0), sequence++) {
+		memcpy(p, &length, sizeof(length));
+		memcpy(p + ATR_MOLD_LENGTH_SIZE, &sequence, sizeof(sequence));
+		memcpy(p + ATR_MOLD_LENGTH_SIZE + sizeof(sequence), &packets[i], ATR_PACKET_SIZE);
+	}
+	m->data_len += (uint16_t)(count * ATR_MOLD_BLOCK_SIZE(0));
+	m->pkt_len = m->data_len;
+}
+
+/* How many more inline packets the open packet takes: at least one, after make_room. */
+static unsigned int room_for(const struct atr_feeds *feeds, const struct rte_mbuf *open)
+{
+	unsigned int to_limit = feeds->datagram_max - open->data_len;
+
+	return RTE_MAX(RTE_MIN(to_limit, rte_pktmbuf_tailroom(open)) / ATR_MOLD_BLOCK_SIZE(0), 1u);
+}
+
+static void publish_run(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
+			uint64_t sequence, const struct atr_packet *packets, unsigned int count,
+			uint64_t now_tsc)
+{
+	const struct atr_feed_routes *routes = &program->routes[id];
+	struct atr_feed_out *out = &feeds->feed[id];
+
+	while (count > 0) {
+		bool room = make_room(feeds, out, routes, ATR_MOLD_BLOCK_SIZE(0), now_tsc);
+		unsigned int n = room ? RTE_MIN(count, room_for(feeds, out->open)) : 1;
+
+		if (likely(room)) {
+			append_run(out->open, sequence, packets, n);
+			out->open_count += (uint16_t)n;
+		} else {
+			out->stats.no_mbuf++;
+		}
+		out->next_sequence += n;
+		out->stats.messages += n;
+		sequence += n;
+		packets += n;
+		count -= n;
+	}
+}
+
+void atr_feeds_publish_run(struct atr_feeds *feeds, const struct atr_program *program, uint64_t set,
+			   uint64_t sequence, const struct atr_packet *packets, unsigned int count,
+			   uint64_t now_tsc)
+{
+	for (; set; set &= set - 1)
+		publish_run(feeds, program, (unsigned int)__builtin_ctzll(set), sequence, packets,
+			    count, now_tsc);
 }
 
 /* A packet without messages: count 0 is a heartbeat, ATR_MOLD_COUNT_END the end of the session. */
@@ -207,7 +287,7 @@ bool atr_feeds_resend(struct atr_feeds *feeds, unsigned int id, uint64_t sequenc
 		return false;
 	atr_net_udp_headers(
 		m, iface, flow, kept->payload->data_len,
-		rte_raw_cksum(rte_pktmbuf_mtod(kept->payload, void *), kept->payload->data_len));
+		atr_net_sum(rte_pktmbuf_mtod(kept->payload, void *), kept->payload->data_len));
 	atr_tx_put(&feeds->tx[iface_index], m);
 	return true;
 }

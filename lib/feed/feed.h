@@ -84,6 +84,11 @@ struct atr_message {
 void atr_feeds_publish(struct atr_feeds *feeds, const struct atr_program *program, uint64_t set,
 		       const struct atr_message *message, uint64_t now_tsc);
 
+/* The same for count packets with inline payloads and consecutive sequences. */
+void atr_feeds_publish_run(struct atr_feeds *feeds, const struct atr_program *program, uint64_t set,
+			   uint64_t sequence, const struct atr_packet *packets, unsigned int count,
+			   uint64_t now_tsc);
+
 /* Sends what has waited for flush_tsc, and heartbeats. */
 void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc);
 

@@ -58,7 +58,7 @@ static bool answer(struct atr_gap_server *server, unsigned int shard, struct rte
 	m->data_len = (uint16_t)(hdr_size + length);
 	m->pkt_len = m->data_len;
 	atr_net_udp_headers(m, iface, &flow, (uint16_t)length,
-			    rte_raw_cksum(payload, (size_t)length));
+			    atr_net_sum(payload, (size_t)length));
 	return true;
 }
 

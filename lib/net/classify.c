@@ -53,7 +53,7 @@ static inline bool udp_checksum_ok(const struct rte_mbuf *mbuf, const struct atr
 	if (udp->dgram_cksum == 0)
 		return true;
 	if (!iface->rx_checksum || state == RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN)
-		return atr_cksum_fold(rte_raw_cksum(udp, rte_be_to_cpu_16(udp->dgram_len)) +
+		return atr_cksum_fold(atr_net_sum(udp, rte_be_to_cpu_16(udp->dgram_len)) +
 				      rte_ipv4_phdr_cksum(ip, 0)) == ATR_CKSUM_VERIFIED;
 	return state != RTE_MBUF_F_RX_L4_CKSUM_BAD;
 }

@@ -115,10 +115,19 @@ static inline uint16_t atr_net_hdr_size(const struct atr_iface *iface)
 	return iface->vlan == ATR_VLAN_NONE ? 42 : 46;
 }
 
+/* Chooses how sums are computed, for the process: max_bits is 64 (scalar), 256 or 512, from
+ * rte_vect_get_max_simd_bitwidth(). Boot. */
+void atr_net_select(unsigned int max_bits);
+
+/* Ones-complement sum of length bytes, folded to 16 bits, in the byte order of the packet: what
+ * rte_raw_cksum() gives. Any lcore. */
+uint16_t atr_net_sum(const void *data, size_t length);
+
 /* Writes Ethernet, VLAN, IPv4 and UDP headers at the front of mbuf's first segment (room for
  * atr_net_hdr_size bytes there, counted in data_len), in front of payload_length bytes whose
- * ones-complement sum (not folded, from rte_raw_cksum or rte_raw_cksum_mbuf) is payload_sum. Sets
- * checksums, or the offload flags and l2_len, l3_len where the port computes them. */
+ * ones-complement sum (atr_net_sum) is payload_sum; it is not looked at where the port computes
+ * UDP checksums. Sets checksums, or the offload flags and l2_len, l3_len where the port computes
+ * them. */
 void atr_net_udp_headers(struct rte_mbuf *mbuf, const struct atr_iface *iface,
 			 const struct atr_flow *flow, uint16_t payload_length,
 			 uint32_t payload_sum);

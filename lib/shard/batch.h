@@ -8,6 +8,7 @@
 #ifndef ATR_BATCH_H
 #define ATR_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../bridge/bridge.h"
@@ -37,7 +38,12 @@ struct atr_batch {
 	uint8_t leaf[ATR_BATCH_FRAMES][ATR_HASH_SIZE];
 	uint32_t tag[ATR_BATCH_FRAMES];
 
+	/* Waited for its root after every event had passed gates 1 and 2 and its proof had led
+	 * there, under the plan in force still: what was found out then holds. */
+	bool checked[ATR_BATCH_FRAMES];
+	uint16_t passed[ATR_BATCH_FRAMES]; /* events known to pass both, none in the arena */
 	uint8_t event_reason[ATR_BATCH_EVENTS];
+	uint8_t event_passed[ATR_BATCH_EVENTS]; /* by schema: passed both at once */
 	uint64_t event_feeds[ATR_BATCH_EVENTS];
 
 	struct rte_mbuf *admit[ATR_BATCH_ADMITS]; /* envelopes to log and publish */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stage 5, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root.
  * Frames of unknown roots wait in the hold while the control lcore verifies the signature. */
+#include <string.h>
+
 #include "stages.h"
 
 #define REQUESTS_MAX 32 /* root requests put on the bridge a turn */
@@ -20,20 +22,40 @@ static void leaf_hashes(struct atr_shard *shard, struct atr_batch *batch)
 	const uint8_t *data[ATR_BATCH_FRAMES];
 	uint32_t length[ATR_BATCH_FRAMES];
 	uint8_t digest[ATR_BATCH_FRAMES][ATR_HASH_SIZE];
+	uint16_t frame[ATR_BATCH_FRAMES];
+	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < batch->live_count; i++) {
-		const struct atr_frame *frame = &batch->frame[batch->live[i]];
-
-		data[i] = (const uint8_t *)frame->hdr;
-		length[i] = frame->leaf_size;
-	}
-	atr_hash_burst(shard->hash, data, length, digest, batch->live_count);
 	for (unsigned int i = 0; i < batch->live_count; i++) {
 		unsigned int f = batch->live[i];
 
-		memcpy(batch->leaf[f], digest[i], ATR_HASH_SIZE);
-		batch->tag[f] = atr_tag(&shard->tag_key, digest[i]);
+		if (batch->checked[f]) {
+			memcpy(batch->leaf[f], atr_meta(batch->mbuf[f])->leaf, ATR_HASH_SIZE);
+			continue;
+		}
+		data[n] = (const uint8_t *)batch->frame[f].hdr;
+		length[n] = batch->frame[f].leaf_size;
+		frame[n++] = (uint16_t)f;
 	}
+	if (n > 0)
+		atr_hash_burst(shard->hash, data, length, digest, n);
+	for (unsigned int i = 0; i < n; i++)
+		memcpy(batch->leaf[frame[i]], digest[i], ATR_HASH_SIZE);
+	for (unsigned int i = 0; i < batch->live_count; i++) {
+		unsigned int f = batch->live[i];
+
+		batch->tag[f] = atr_tag(&shard->tag_key, batch->leaf[f]);
+	}
+}
+
+/* What need not be found out again when the root is proven. */
+static void remember(const struct atr_shard *shard, const struct atr_batch *batch, unsigned int f,
+		     struct atr_meta *meta)
+{
+	bool all = batch->passed[f] == batch->frame[f].packet_count;
+
+	meta->generation = all ? shard->program->generation : 0;
+	if (all)
+		memcpy(meta->leaf, batch->leaf[f], ATR_HASH_SIZE);
 }
 
 static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
@@ -47,11 +69,16 @@ static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		batch->reason[f] = meta->reason;
 		return;
 	}
+	if (batch->checked[f]) {
+		atr_auth_proven(shard->auth);
+		return;
+	}
 	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f], m);
 	if (result != ATR_AUTH_HELD) {
 		batch->reason[f] = result;
 		return;
 	}
+	remember(shard, batch, f, meta);
 	shard->node->book.datagrams.held++;
 	shard->node->book.events.held += meta->events;
 	batch->mbuf[f] = NULL;

@@ -3,25 +3,50 @@
  * the others are the commit stage's. */
 #include "stages.h"
 
+/* Events from e on that go to the same feeds; what is refused, or has its payload in the arena,
+ * ends a run. */
+static unsigned int run_of(const struct atr_frame *frame, const uint8_t *reason,
+			   const uint64_t *feeds, unsigned int e)
+{
+	unsigned int end = e + 1;
+
+	while (end < frame->packet_count && reason[end] == ATR_OK && feeds[end] == feeds[e] &&
+	       !(frame->packets[end].flags & ATR_FLAG_ARENA))
+		end++;
+	return end - e;
+}
+
+static void publish_long(struct atr_shard *shard, const struct atr_batch *batch,
+			 const struct atr_frame *frame, unsigned int e, uint64_t feeds)
+{
+	struct atr_message message = {.sequence = frame->hdr->first_sequence + e,
+				      .packet = &frame->packets[e]};
+
+	message.payload = atr_frame_payload(frame, e, &message.payload_length);
+	atr_feeds_publish(shard->feeds, shard->program, feeds, &message, batch->now_tsc);
+}
+
 static unsigned int publish_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
 {
 	const struct atr_frame *frame = &batch->frame[f];
 	const uint8_t *reason = &batch->event_reason[batch->event_first[f]];
 	const uint64_t *feeds = &batch->event_feeds[batch->event_first[f]];
 	uint64_t now = ~shard->program->waiting_feeds;
-	unsigned int published = 0;
+	unsigned int published = 0, run;
 
-	for (unsigned int e = 0; e < frame->packet_count; e++) {
-		struct atr_message message = {.sequence = frame->hdr->first_sequence + e,
-					      .packet = &frame->packets[e]};
-
+	for (unsigned int e = 0; e < frame->packet_count; e += run) {
+		run = 1;
 		if (reason[e] != ATR_OK || (feeds[e] & now) == 0)
 			continue;
-		if (message.packet->flags & ATR_FLAG_ARENA)
-			message.payload = atr_frame_payload(frame, e, &message.payload_length);
-		atr_feeds_publish(shard->feeds, shard->program, feeds[e] & now, &message,
-				  batch->now_tsc);
-		published++;
+		if (unlikely(frame->packets[e].flags & ATR_FLAG_ARENA)) {
+			publish_long(shard, batch, frame, e, feeds[e] & now);
+		} else {
+			run = run_of(frame, reason, feeds, e);
+			atr_feeds_publish_run(shard->feeds, shard->program, feeds[e] & now,
+					      frame->hdr->first_sequence + e, &frame->packets[e],
+					      run, batch->now_tsc);
+		}
+		published += run;
 	}
 	return published;
 }

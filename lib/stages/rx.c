@@ -172,6 +172,7 @@ static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned
 		atr_meta(m)->rx_ns = batch->now_ns;
 		atr_meta(m)->port_id = (uint16_t)port;
 		atr_meta(m)->events = 0;
+		atr_meta(m)->generation = 0;
 	}
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 3, gate 1: every id is in the plan, every field within its declared range. */
+/* Stage 3, gate 1: every id is in the plan, every field within its declared range.
+ *
+ * Runs of inline packets of one type are checked for both gates at once, since their bytes are in
+ * registers then; what does not pass so is looked at by itself, gate by gate, for its reason. */
 #include "stages.h"
 
 static uint8_t check(const struct atr_plan *plan, const struct atr_frame *frame, unsigned int i)
@@ -19,6 +22,46 @@ static uint8_t check(const struct atr_plan *plan, const struct atr_frame *frame,
 				    (p->flags & ATR_FLAG_ARENA) != 0);
 }
 
+/* Packets from first on that share the type, up to one whose topic is in no plan. */
+static unsigned int run_of(const struct atr_plan *plan, const struct atr_frame *frame,
+			   unsigned int first)
+{
+	const struct atr_packet *p = frame->packets;
+	uint32_t type = p[first].type_id, topic = 0; /* in no plan */
+	unsigned int end = first;
+
+	for (; end < frame->packet_count && p[end].type_id == type; end++) {
+		if (p[end].topic_id == topic)
+			continue;
+		topic = p[end].topic_id;
+		if (unlikely(!atr_plan_topic(plan, topic)))
+			break;
+	}
+	return end - first;
+}
+
+/* Fills passed[] of all packets; returns how many passed. */
+static unsigned int pass_runs(const struct atr_plan *plan, const struct atr_frame *frame,
+			      uint8_t *passed)
+{
+	unsigned int all = 0;
+
+	for (unsigned int e = 0; e < frame->packet_count;) {
+		uint32_t id = frame->packets[e].type_id;
+		const struct atr_type *type = atr_plan_type(plan, id);
+		unsigned int run = type && type->binary ? run_of(plan, frame, e) : 0;
+
+		if (unlikely(run == 0)) {
+			passed[e++] = 0;
+			continue;
+		}
+		all += atr_typecheck_packets(type->binary, id, frame->hdr->source,
+					     &frame->packets[e], run, passed + e);
+		e += run;
+	}
+	return all;
+}
+
 unsigned int atr_stage_schema(struct atr_shard *shard, struct atr_batch *batch)
 {
 	const struct atr_plan *plan = shard->program->plan;
@@ -28,15 +71,24 @@ unsigned int atr_stage_schema(struct atr_shard *shard, struct atr_batch *batch)
 		unsigned int f = batch->live[i];
 		const struct atr_frame *frame = &batch->frame[f];
 		uint8_t *reason = &batch->event_reason[batch->event_first[f]];
+		uint8_t *passed = &batch->event_passed[batch->event_first[f]];
 
 		batch->source[f] = atr_plan_source(plan, frame->hdr->source);
 		if (unlikely(!batch->source[f])) {
 			batch->reason[f] = ATR_REASON_UNKNOWN_SOURCE;
 			continue;
 		}
-		for (unsigned int e = 0; e < frame->packet_count; e++)
-			reason[e] = check(plan, frame, e);
 		events += frame->packet_count;
+		if (batch->checked[f]) {
+			batch->passed[f] = frame->packet_count;
+			continue;
+		}
+		batch->passed[f] = (uint16_t)pass_runs(plan, frame, passed);
+		if (likely(batch->passed[f] == frame->packet_count))
+			continue;
+		for (unsigned int e = 0; e < frame->packet_count; e++)
+			if (!passed[e])
+				reason[e] = check(plan, frame, e);
 	}
 	atr_batch_compact(batch);
 	return events;

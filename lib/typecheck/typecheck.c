@@ -2,20 +2,23 @@
 #include "typecheck_internal.h"
 
 #include "../reason/reason.h"
-#include "../wire/frame.h"
 
 #define BITS_AVX2   256
 #define BITS_AVX512 512
 
 static const struct typecheck_variant *variant = &typecheck_scalar;
+static typecheck_packets_fn packets_variant = typecheck_packets_scalar;
 
 enum atr_simd atr_typecheck_select(unsigned int max_bits)
 {
 	__builtin_cpu_init();
+	packets_variant = typecheck_packets_scalar;
 	if (max_bits >= BITS_AVX512 && __builtin_cpu_supports("avx512f") &&
 	    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
 	    __builtin_cpu_supports("avx512dq")) {
 		variant = &typecheck_avx512;
+		if (__builtin_cpu_supports("avx512vbmi"))
+			packets_variant = typecheck_packets_vbmi;
 		return ATR_SIMD_AVX512;
 	}
 	if (max_bits >= BITS_AVX2 && __builtin_cpu_supports("avx2")) {
@@ -106,6 +109,16 @@ uint8_t atr_typecheck_canonical(const struct atr_typecheck *type, const uint8_t 
 	if (!in_arena && type->inline_tail)
 		ok &= padding_ok(payload + type->fixed_size, type->inline_tail);
 	return ok ? ATR_OK : ATR_REASON_PAYLOAD_PADDING;
+}
+
+unsigned int atr_typecheck_packets(const struct atr_typecheck *type, uint32_t type_id,
+				   uint32_t sender, const struct atr_packet *packets,
+				   unsigned int count, uint8_t *passed)
+{
+	if (type->wide.usable)
+		return packets_variant(type, type_id, sender, packets, count, passed);
+	memset(passed, 0, count);
+	return 0;
 }
 
 uint32_t atr_typecheck_max_size(const struct atr_typecheck *type)

@@ -108,6 +108,18 @@ uint8_t atr_typecheck_schema(const struct atr_typecheck *type, const uint8_t *pa
 uint8_t atr_typecheck_canonical(const struct atr_typecheck *type, const uint8_t *payload,
 				uint32_t length, bool in_arena);
 
+struct atr_packet;
+
+/* Both gates for count consecutive packets of a frame, at once: passed[i] is set to 1 exactly if
+ * packet i is inline with no flag but a priority, has this sender and this type_id (which type
+ * belongs to), and its payload passes atr_typecheck_schema() and atr_typecheck_canonical(); else to
+ * 0, which does not say why. The topic is not looked at. Types with texts, a tail, enumerations
+ * beyond 0..63 or more than 16 ranges and 8 enumerations pass nothing here. Returns how many
+ * passed. */
+unsigned int atr_typecheck_packets(const struct atr_typecheck *type, uint32_t type_id,
+				   uint32_t sender, const struct atr_packet *packets,
+				   unsigned int count, uint8_t *passed);
+
 enum atr_simd { ATR_SIMD_SCALAR, ATR_SIMD_AVX2, ATR_SIMD_AVX512 };
 
 /* Chooses the variant for the process: the widest that the CPU has and max_bits (64 scalar, 256,

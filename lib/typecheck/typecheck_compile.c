@@ -6,8 +6,6 @@
 
 #include "typecheck_internal.h"
 
-#include "../wire/frame.h"
-
 #define WORD_BITS 64
 
 struct kind {
@@ -281,6 +279,7 @@ struct atr_typecheck *atr_typecheck_compile(const struct atr_field *fields, unsi
 	}
 	pad_lanes(type);
 	compile_zeros(type, taken);
+	typecheck_compile_wide(type);
 	return type;
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../wire/frame.h"
 #include "typecheck.h"
 
 #define TYPECHECK_GROUP 8  /* lanes of the widest variant: 64 bytes of 8-byte lanes */
@@ -61,6 +62,37 @@ struct typecheck_zeros {
 	uint32_t word_count; /* words up to the last that is not zero */
 };
 
+#define TYPECHECK_WIDE_RANGES 2 /* groups of ranges that a run of packets is compared with */
+
+/* Which bytes of a packet go where in a vector; the others are zero. */
+struct typecheck_pick {
+	uint8_t index[ATR_PACKET_SIZE];
+	uint64_t used;
+} __attribute__((aligned(64)));
+
+/* As typecheck_ranges and typecheck_bits, of fields that were picked: values already at the top of
+ * their lanes, or at the bottom. */
+struct typecheck_wide_range {
+	struct typecheck_pick pick;
+	uint64_t bias[TYPECHECK_GROUP];
+	int64_t min[TYPECHECK_GROUP], max[TYPECHECK_GROUP], absent[TYPECHECK_GROUP];
+};
+
+struct typecheck_wide_set {
+	struct typecheck_pick pick;
+	uint64_t mask[TYPECHECK_GROUP], absent[TYPECHECK_GROUP];
+};
+
+/* Both gates over a whole inline packet at once. */
+struct typecheck_wide {
+	uint64_t care[ATR_PACKET_SIZE / TYPECHECK_WORD]; /* bits that are the same in all packets */
+	struct typecheck_wide_range range[TYPECHECK_WIDE_RANGES];
+	struct typecheck_wide_set set;
+	uint32_t ranges; /* groups in use */
+	bool has_set;
+	bool usable; /* no text, tail or long enumeration, and few enough fields */
+};
+
 struct atr_typecheck {
 	uint32_t fixed_size;
 	uint32_t tail_max;
@@ -75,6 +107,7 @@ struct atr_typecheck {
 	struct typecheck_list *lists;
 	struct typecheck_text texts[ATR_FIELDS_MAX];
 	struct typecheck_zeros *zeros; /* of the fixed part; only blocks that have any */
+	struct typecheck_wide wide;
 };
 
 /* One variant. Each returns true if the payload passes. */
@@ -83,6 +116,20 @@ struct typecheck_variant {
 	bool (*bits)(const struct typecheck_bits *bits, const uint8_t *payload);
 	bool (*zeros)(const struct typecheck_zeros *zeros, uint32_t count, const uint8_t *payload);
 };
+
+/* atr_typecheck_packets() for types that are usable. */
+typedef unsigned int (*typecheck_packets_fn)(const struct atr_typecheck *type, uint32_t type_id,
+					     uint32_t sender, const struct atr_packet *packets,
+					     unsigned int count, uint8_t *passed);
+unsigned int typecheck_packets_scalar(const struct atr_typecheck *type, uint32_t type_id,
+				      uint32_t sender, const struct atr_packet *packets,
+				      unsigned int count, uint8_t *passed);
+unsigned int typecheck_packets_vbmi(const struct atr_typecheck *type, uint32_t type_id,
+				    uint32_t sender, const struct atr_packet *packets,
+				    unsigned int count, uint8_t *passed);
+
+/* Fills type->wide from the rest. */
+void typecheck_compile_wide(struct atr_typecheck *type);
 
 extern const struct typecheck_variant typecheck_scalar;
 extern const struct typecheck_variant typecheck_avx2;

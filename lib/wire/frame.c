@@ -31,6 +31,15 @@ static uint8_t check_header(const struct atr_frame_hdr *hdr)
 	return ATR_OK;
 }
 
+static bool any_in_arena(const struct atr_frame *frame)
+{
+	uint64_t flags = 0;
+
+	for (unsigned int i = 0; i < frame->packet_count; i++)
+		flags |= frame->packets[i].flags;
+	return (flags & ATR_FLAG_ARENA) != 0;
+}
+
 static bool arena_bounds_ok(const struct atr_frame *frame)
 {
 	uint64_t arena_length = frame->hdr->arena_length;
@@ -45,10 +54,31 @@ static bool arena_bounds_ok(const struct atr_frame *frame)
 	return !outside;
 }
 
+static uint64_t leaf_size_of(const struct atr_frame_hdr *hdr)
+{
+	return ATR_FRAME_HDR_SIZE + (uint64_t)hdr->packet_count * ATR_PACKET_SIZE +
+	       hdr->arena_length;
+}
+
+static void place(const uint8_t *data, uint64_t leaf_size, unsigned int nodes,
+		  struct atr_frame *frame)
+{
+	const struct atr_frame_hdr *hdr = (const struct atr_frame_hdr *)data;
+
+	frame->hdr = hdr;
+	frame->packets = (const struct atr_packet *)(data + ATR_FRAME_HDR_SIZE);
+	frame->arena = data + leaf_size - hdr->arena_length;
+	frame->signature = data + leaf_size;
+	frame->proof = frame->signature + ATR_SIGNATURE_SIZE;
+	frame->leaf_size = (uint32_t)leaf_size;
+	frame->packet_count = hdr->packet_count;
+	frame->proof_nodes = (uint16_t)nodes;
+}
+
 uint8_t atr_frame_parse(const uint8_t *data, size_t length, struct atr_frame *frame)
 {
 	const struct atr_frame_hdr *hdr = (const struct atr_frame_hdr *)data;
-	uint64_t packets_size, leaf_size, total;
+	uint64_t leaf_size, total;
 	unsigned int nodes;
 	uint8_t reason;
 
@@ -59,23 +89,25 @@ uint8_t atr_frame_parse(const uint8_t *data, size_t length, struct atr_frame *fr
 		return reason;
 
 	nodes = atr_frame_proof_nodes(hdr->leaf_index, hdr->leaf_count);
-	packets_size = (uint64_t)hdr->packet_count * ATR_PACKET_SIZE;
-	leaf_size = ATR_FRAME_HDR_SIZE + packets_size + hdr->arena_length;
+	leaf_size = leaf_size_of(hdr);
 	total = leaf_size + ATR_SIGNATURE_SIZE + (uint64_t)nodes * ATR_HASH_SIZE;
 	if (length < total)
 		return ATR_REASON_FRAME_TRUNCATED;
 	if (length > total)
 		return ATR_REASON_FRAME_TRAILING;
 
-	frame->hdr = hdr;
-	frame->packets = (const struct atr_packet *)(data + ATR_FRAME_HDR_SIZE);
-	frame->arena = data + ATR_FRAME_HDR_SIZE + packets_size;
-	frame->signature = data + leaf_size;
-	frame->proof = frame->signature + ATR_SIGNATURE_SIZE;
-	frame->leaf_size = (uint32_t)leaf_size;
-	frame->packet_count = hdr->packet_count;
-	frame->proof_nodes = (uint16_t)nodes;
-	return arena_bounds_ok(frame) ? ATR_OK : ATR_REASON_ARENA_BOUNDS;
+	place(data, leaf_size, nodes, frame);
+	frame->in_arena = any_in_arena(frame);
+	return !frame->in_arena || arena_bounds_ok(frame) ? ATR_OK : ATR_REASON_ARENA_BOUNDS;
+}
+
+void atr_frame_reopen(const uint8_t *data, struct atr_frame *frame)
+{
+	const struct atr_frame_hdr *hdr = (const struct atr_frame_hdr *)data;
+
+	place(data, leaf_size_of(hdr), atr_frame_proof_nodes(hdr->leaf_index, hdr->leaf_count),
+	      frame);
+	frame->in_arena = false;
 }
 
 static bool arena_layout_ok(const struct atr_frame *frame)
@@ -83,6 +115,8 @@ static bool arena_layout_ok(const struct atr_frame *frame)
 	uint64_t expected = 0;
 	unsigned int wrong = 0;
 
+	if (!frame->in_arena)
+		return frame->hdr->arena_length == 0;
 	for (unsigned int i = 0; i < frame->packet_count; i++) {
 		const struct atr_packet *p = &frame->packets[i];
 

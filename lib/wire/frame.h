@@ -105,6 +105,7 @@ struct atr_frame {
 	uint32_t leaf_size;               /* bytes of header..arena, what the leaf hash covers */
 	uint16_t packet_count;
 	uint16_t proof_nodes;
+	bool in_arena; /* any packet has the flag ARENA */
 };
 
 /* Length in nodes of the RFC 6962 inclusion proof of leaf_index in a tree of leaf_count leaves.
@@ -120,6 +121,10 @@ unsigned int atr_frame_proof_nodes(uint32_t leaf_index, uint32_t leaf_count);
  * 2^64-1), FRAME_TRUNCATED (shorter than header + packets + arena + signature + proof),
  * FRAME_TRAILING, ARENA_BOUNDS. */
 uint8_t atr_frame_parse(const uint8_t *data, size_t length, struct atr_frame *frame);
+
+/* Fills *frame for bytes that atr_frame_parse accepted before and that have no packet in the arena,
+ * without checking anything again. */
+void atr_frame_reopen(const uint8_t *data, struct atr_frame *frame);
 
 /* Canonical checks that concern a frame as a whole: FRAME_FLAGS, FRAME_RESERVED, ARENA_LAYOUT
  * (arena payloads in packet order, without gap, each longer than ATR_INLINE_MAX, together exactly

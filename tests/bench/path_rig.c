@@ -330,6 +330,7 @@ static void acker(const struct atr_commit_config *commit)
 void path_rig_wire(const char *directory, const struct atr_commit_config *commit)
 {
 	atr_typecheck_select(rte_vect_get_max_simd_bitwidth());
+	atr_net_select(rte_vect_get_max_simd_bitwidth());
 	pools();
 	wire(directory);
 	acker(commit);
@@ -418,9 +419,13 @@ void path_rig_stages(void)
 	double messages = (double)b.passes * b.frames * b.events;
 
 	for (unsigned int i = 0; i < atr_stage_count; i++)
-		printf("  %-12s %7.2f ns a message\n", atr_stages[i].name,
-		       (double)b.shard->stage[i].cycles * 1e9 / (double)rte_get_tsc_hz() /
-			       messages);
+		printf("  %-12s %7.2f ns a message; %.2f %s a message, %.0f a batch\n",
+		       atr_stages[i].name,
+		       (double)b.shard->stage[i].cycles * 1e9 / (double)rte_get_tsc_hz() / messages,
+		       (double)b.shard->stage[i].items / messages, atr_stages[i].items,
+		       b.shard->stage[i].calls
+			       ? (double)b.shard->stage[i].items / (double)b.shard->stage[i].calls
+			       : 0.0);
 }
 
 void path_rig_end(void)

@@ -67,6 +67,7 @@ int rig_boot(void **state)
 	if (rte_eal_init(count, args) < 0 || atr_sign_init() < 0)
 		return -1;
 	atr_typecheck_select(512);
+	atr_net_select(512);
 	pools[0] = rte_pktmbuf_pool_create("rx", MBUFS, 0, RTE_ALIGN(sizeof(struct atr_meta), 64),
 					   ROOM, SOCKET_ID_ANY);
 	pools[1] = rte_pktmbuf_pool_create("payloads", MBUFS, 0, 0, ROOM, SOCKET_ID_ANY);
@@ -262,6 +263,11 @@ static void publish(struct rig *rig, const struct atr_plan *plan, uint64_t gener
 void rig_publish(struct rig *rig)
 {
 	publish(rig, rig->plan, 1);
+}
+
+void rig_unpublish(struct rig *rig)
+{
+	publish(rig, NULL, 2);
 }
 
 static void free_keys(struct rig *rig)

@@ -93,6 +93,9 @@ void rig_kill(struct rig *rig);
 /* Puts the plan in force, where it was started with none. */
 void rig_publish(struct rig *rig);
 
+/* Puts a program without a plan in force. */
+void rig_unpublish(struct rig *rig);
+
 /* What a frame says. Event i has sequence first + i and value value + i. */
 struct rig_frame {
 	uint32_t source;

@@ -57,6 +57,46 @@ static void the_hold_keeps_order(void **state)
 	rig_stop(rig);
 }
 
+/* Invariant: what was found out about a frame before it waited for its root holds under that plan
+ * only; under another one it is judged again. */
+static void a_new_plan_judges_what_waited(void **state)
+{
+	struct rig *rig = rig_start(&usual);
+
+	(void)state;
+	make_tree(rig, 1, 10);
+	for (unsigned int i = 0; i < 10; i++)
+		rig_inject(rig, 0, 0, &tree[i]);
+	rig_turn(rig, 0);
+	assert_int_equal(rig_datagrams(rig).in_hold, 10);
+	rig_unpublish(rig);
+	rig_settle(rig);
+	assert_int_equal(rig_events(rig).refused[ATR_REASON_NO_PLAN], 20);
+	assert_int_equal(rig_events(rig).admitted, 0);
+	rig_stop(rig);
+}
+
+/* Invariant: events of a frame that waited keep the reasons that they were refused for. */
+static void refused_events_wait_too(void **state)
+{
+	static const uint32_t topics[] = {TOPIC_OPEN, 9999, TOPIC_SHUT};
+	struct rig *rig = rig_start(&usual);
+	struct rig_frame f[3];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		f[i] = (struct rig_frame){
+			.source = 1, .first = 1 + 4 * i, .count = 4, .topic = topics[i]};
+	rig_tree(rig, f, 3, tree);
+	for (unsigned int i = 0; i < 3; i++)
+		rig_inject(rig, 0, 0, &tree[i]);
+	rig_settle(rig);
+	assert_int_equal(rig_events(rig).admitted, 4);
+	assert_int_equal(rig_events(rig).refused[ATR_REASON_UNKNOWN_TOPIC], 4);
+	assert_int_equal(rig_events(rig).refused[ATR_REASON_NOT_ALLOWED], 4);
+	rig_stop(rig);
+}
+
 /* Invariant: a source that fills the hold is refused by name; another keeps its service. */
 static void a_full_hold_is_one_sources_trouble(void **state)
 {
@@ -333,6 +373,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_hold_keeps_order),
+		cmocka_unit_test(a_new_plan_judges_what_waited),
+		cmocka_unit_test(refused_events_wait_too),
 		cmocka_unit_test(a_full_hold_is_one_sources_trouble),
 		cmocka_unit_test(handover_full_counts_by_its_own_name),
 		cmocka_unit_test(a_cut_never_falls_into_a_batch),

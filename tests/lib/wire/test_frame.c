@@ -349,7 +349,19 @@ static void mutations_stay_in_bounds(void **state)
 			s.bytes[next_random() % (ATR_FRAME_HDR_SIZE + 2 * ATR_PACKET_SIZE)] =
 				(uint8_t)next_random();
 		if (atr_frame_parse(s.bytes, s.length, &frame) == ATR_OK) {
+			struct atr_frame again = frame;
+
 			accepted++;
+			if (!frame.in_arena) {
+				/* Invariant: reopened, a frame is what it was. */
+				memset(&again, 0, sizeof(again));
+				atr_frame_reopen(s.bytes, &again);
+				assert_ptr_equal(again.arena, frame.arena);
+				assert_ptr_equal(again.proof, frame.proof);
+				assert_int_equal(again.leaf_size, frame.leaf_size);
+				assert_int_equal(again.packet_count, frame.packet_count);
+				assert_int_equal(again.proof_nodes, frame.proof_nodes);
+			}
 			for (unsigned int i = 0; i < frame.packet_count; i++) {
 				uint32_t length;
 				const uint8_t *at = atr_frame_payload(&frame, i, &length);
