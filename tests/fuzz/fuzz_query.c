@@ -7,7 +7,7 @@
 #define BLOCKS_MAX  16
 #define IDENTITY    60 /* bytes of the input that are an identity */
 #define RANGE_MAX   8
-#define RANGE_PAGES 64
+#define RANGE_PAGES 2
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
