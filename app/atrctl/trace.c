@@ -20,10 +20,9 @@ static const struct usage usage = {
 	"IDENTITY is SOURCE:SEQUENCE (an event of a frame) or SOURCE:UUID (an envelope). Tells\n"
 	"the event's whole story as the log has it: what was decided, under which plan, where it\n"
 	"lies, when it became durable, which feeds it went to under which numbers, how it was\n"
-	"acknowledged, and which checkpoint covers it. Reads the log of every shard and changes "
-	"nothing. With --key the\n"
-	"checkpoint (that of the log's directory if no file is named) is verified and the event's\n"
-	"place under it is proven.",
+	"acknowledged, and which checkpoint covers it. Reads the log of every shard and changes\n"
+	"nothing. With --key the checkpoint (that of the log's directory if no file is named) is\n"
+	"verified and the event's place under it is proven.",
 	"  atrctl trace 3:77 --log /var/lib/atr/log\n"
 	"  atrctl trace 9:01890a5d-ac96-774b-bcce-b302099a8057 --log LOG --json",
 };
