@@ -12,7 +12,6 @@
 #include "option.h"
 
 #define TIME_TEXT 32
-#define UUID_TEXT 37
 #define PATH_SIZE 4200
 
 static const struct usage usage = {
