@@ -22,6 +22,7 @@ struct asked {
 struct order {
 	char session[ATR_MOLD_SESSION_SIZE];
 	const struct order_params *params;
+	uint64_t from; /* first message wanted; 0: the first one seen */
 	const struct order_sink *sink;
 	bool started, ended, told_end;
 	uint64_t start;         /* earlier messages were never wanted */
@@ -47,10 +48,17 @@ struct order *order_create(const char session[ATR_MOLD_SESSION_SIZE],
 		return NULL;
 	memcpy(o->session, session, sizeof(o->session));
 	o->params = params;
+	o->from = params->from;
 	o->sink = sink;
 	o->chunk = CHUNK_FIRST;
 	o->stalled_since = ORDER_NEVER;
 	return o;
+}
+
+void order_from(struct order *o, uint64_t from)
+{
+	if (from)
+		o->from = from;
 }
 
 void order_free(struct order *o)
@@ -157,7 +165,7 @@ void order_packet(struct order *o, const struct atr_mold_packet *p)
 
 	if (!o->started) {
 		o->started = true;
-		o->start = o->next = o->reach = o->params->from ? o->params->from : p->sequence;
+		o->start = o->next = o->reach = o->from ? o->from : p->sequence;
 	}
 	reach(o, p->sequence);
 	if (p->count == ATR_MOLD_COUNT_END) {

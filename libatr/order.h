@@ -46,6 +46,9 @@ struct order *order_create(const char session[ATR_MOLD_SESSION_SIZE],
 			   const struct order_params *params, const struct order_sink *sink);
 void order_free(struct order *order);
 
+/* The first message wanted of this session; 0: as params say. Before the first packet. */
+void order_from(struct order *order, uint64_t from);
+
 /* Takes a packet of this session that atr_mold_parse accepted, whose sequence is so far below
  * 2^64 that it cannot wrap. */
 void order_packet(struct order *order, const struct atr_mold_packet *packet);

@@ -114,8 +114,11 @@ static struct order *order_of(struct atr_subscriber *s, const char *session)
 			return s->order[i];
 	if (s->count < SUBSCRIBER_SESSIONS_MAX)
 		o = order_create(session, &s->params, &s->sink);
-	if (o)
-		s->order[s->count++] = o;
+	if (!o)
+		return NULL;
+	s->order[s->count++] = o;
+	if (s->config.from_of)
+		order_from(o, s->config.from_of(s->config.context, order_session(o)));
 	return o;
 }
 

@@ -360,6 +360,8 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 		rc = durable_identities(&a->durable, a->control->identity, error, size);
 	if (rc == 0)
 		rc = follow_start(&a->follow, &a->durable, &a->options, a->shard, error, size);
+	if (rc == 0)
+		rc = ask_start(&a->ask, &a->durable, a->shard, error, size);
 	return rc ? rc : gaps_start(a, error, size);
 }
 
@@ -370,6 +372,7 @@ void appliance_destroy(struct appliance *a)
 		atr_quarantine_stop(a->quarantine);
 	for (unsigned int i = 0; i < a->iface_count; i++)
 		atr_port_stop(a->iface[i].port_id);
+	ask_stop(&a->ask);
 	follow_close(&a->follow);
 	atr_control_free(a->control);
 	for (unsigned int s = 0; s < a->shard_count; s++)

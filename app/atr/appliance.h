@@ -11,6 +11,7 @@
 #include "../../lib/port/port.h"
 #include "../../lib/stages/stages.h"
 #include "durable.h"
+#include "ask.h"
 #include "follow.h"
 #include "gap.h"
 #include "options.h"
@@ -50,6 +51,7 @@ struct appliance {
 	struct durable durable;
 	struct gaps gaps;
 	struct follow follow;
+	struct ask ask;
 	struct atr_tag_key tag_key;
 	struct atr_quarantine *quarantine;
 	struct atr_control *control;

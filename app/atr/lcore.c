@@ -106,6 +106,7 @@ int appliance_run(struct appliance *a, const volatile int *stop)
 	for (unsigned int i = 0; i < a->lcore_count; i++)
 		rte_eal_wait_lcore(a->lcore[i].lcore_id);
 	gaps_stop(a);
+	ask_stop(&a->ask);
 	atr_control_finish(a->control);
 	follow_stop(&a->follow);
 	durable_stop(&a->durable);

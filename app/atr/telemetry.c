@@ -417,6 +417,18 @@ static int states(const char *cmd, const char *params, struct rte_tel_data *d)
 	return telemetry_states(appliance, params, d);
 }
 
+static int event(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	return telemetry_event(appliance, params, d);
+}
+
+static int events(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	return telemetry_events(appliance, params, d);
+}
+
 static int checkpoint(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	(void)cmd;
@@ -442,6 +454,10 @@ static const struct {
 	{"/atr/state", state, "What is kept of a key. Parameters: SOURCE,TYPE,KEY."},
 	{"/atr/states", states,
 	 "Keys of a shard's state, from a place on. Parameters: SHARD[,SOURCE,TYPE[,KEY]]."},
+	{"/atr/event", event,
+	 "An event's place, feeds and proof. Parameter: SOURCE:SEQUENCE or SOURCE:UUID."},
+	{"/atr/events", events,
+	 "Events of a source, from the log. Parameters: SOURCE,FIRST,LAST[,SHARD,LEAF,EVENT]."},
 	{"/atr/checkpoint", checkpoint, "Newest signed checkpoint, as hex. Parameter: shard."},
 	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inside the Query gate: telemetry.c (most commands, and turns), telemetry_log.c (logs),
- * telemetry_state.c (state). */
+ * telemetry_state.c (state), telemetry_query.c (events). */
 #ifndef ATR_TELEMETRY_H
 #define ATR_TELEMETRY_H
 
@@ -15,6 +15,8 @@ int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 int telemetry_log(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_state(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_states(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_event(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_events(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_gaps(const struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d);
 /* Adds bytes as an array of pieces of hex, to be joined. 0 or -ENOMEM. */

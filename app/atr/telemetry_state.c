@@ -12,8 +12,10 @@
 
 #define VALUE_MAX      3072 /* bytes of a value in an answer about one key: DPDK cuts at 16 KiB */
 #define LIST_VALUE_MAX 120  /* and in a list */
-#define LIST_KEY_MAX   120
 #define LIST_MAX       16
+#define LIST_BYTES     14000 /* of a list's text; an entry's is at most about 3,000 */
+#define ENTRY_BYTES    400   /* of an entry without its key and value */
+#define PIECE_BYTES    16    /* at least, in a piece of hex with its quotes and comma */
 #define DECIMAL        10
 
 struct place {
@@ -112,7 +114,15 @@ int telemetry_state(struct appliance *a, const char *params, struct rte_tel_data
 struct listing {
 	struct rte_tel_data *list;
 	unsigned int count;
+	size_t bytes; /* of its text, about */
+	bool full;
 };
+
+/* Hex digits, in pieces with quotes and a comma. */
+static size_t hex_bytes(size_t length)
+{
+	return 2 * length + length / PIECE_BYTES;
+}
 
 static int add_listed(void *context, const struct atr_state_entry *entry)
 {
@@ -121,7 +131,12 @@ static int add_listed(void *context, const struct atr_state_entry *entry)
 	char name[16];
 	int rc;
 
-	if (listing->count == LIST_MAX) {
+	listing->bytes += ENTRY_BYTES + hex_bytes(entry->key_length) +
+			  hex_bytes(RTE_MIN(entry->value_length, (uint32_t)LIST_VALUE_MAX));
+	if (listing->full)
+		return 0;
+	if (listing->count == LIST_MAX || listing->bytes > LIST_BYTES) {
+		listing->full = true;
 		rte_tel_data_add_dict_u64(listing->list, "more", 1);
 		return 0;
 	}
@@ -129,8 +144,7 @@ static int add_listed(void *context, const struct atr_state_entry *entry)
 	if (!one)
 		return -ENOMEM;
 	rte_tel_data_start_dict(one);
-	rc = add_entry(one, entry, entry->key, RTE_MIN(entry->key_length, (uint32_t)LIST_KEY_MAX),
-		       LIST_VALUE_MAX);
+	rc = add_entry(one, entry, entry->key, entry->key_length, LIST_VALUE_MAX);
 	snprintf(name, sizeof(name), "%u", listing->count++);
 	rte_tel_data_add_dict_container(listing->list, name, one, 0);
 	return rc;

@@ -208,7 +208,6 @@ static int take(const struct option *table, int argc, char **argv, int *i)
 int options_parse(const struct usage *usage, const struct option *table, int argc, char **argv)
 {
 	const struct option *positional = find(table, "", 0);
-	bool taken = false;
 
 	for (int i = 1; i < argc; i++) {
 		int err = 0;
@@ -219,9 +218,9 @@ int options_parse(const struct usage *usage, const struct option *table, int arg
 		}
 		if (argv[i][0] == '-' && argv[i][1] != '\0') {
 			err = take(table, argc, argv, &i);
-		} else if (positional && !taken) {
+		} else if (positional) {
 			*(const char **)positional->target = argv[i];
-			taken = true;
+			positional = find(positional + 1, "", 0);
 		} else {
 			usage_error(argv[0], "'%s' is not expected; 'atrctl %s --help' teaches",
 				    argv[i], argv[0]);

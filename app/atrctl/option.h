@@ -32,7 +32,8 @@ struct address {
 };
 
 struct option {
-	const char *name; /* with its dashes; "" is the positional argument (OPTION_STRING) */
+	const char
+		*name; /* with its dashes; "" is a positional argument (OPTION_STRING), in order */
 	const char *metavar;
 	const char *help;
 	enum option_kind kind;

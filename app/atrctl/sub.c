@@ -11,6 +11,7 @@
 #include "event_line.h"
 #include "explain.h"
 #include "option.h"
+#include "snapshot_start.h"
 #include "term.h"
 
 #define POLL_MS         100
@@ -24,12 +25,17 @@ static const struct usage usage = {
 	"of each session, every message once; with --plan, names and engineering units\n"
 	"instead of ids and bytes. With --request, what is missing is asked for, from\n"
 	"--from-sequence on if given. What does not come is reported as lost, and printing\n"
-	"goes on behind it. Events that came in as frames carry no signature on a feed: the\n"
+	"goes on behind it. With --from-snapshot the state in a snapshot is printed first, and\n"
+	"then each event of class D behind it, none missing and none twice; --request is needed\n"
+	"for that, since they are in the past. Events that came in as frames carry no signature on "
+	"a feed: the\n"
 	"appliance has checked it, and sub takes its word. Envelopes carry theirs, and with\n"
 	"--plan sub verifies it. A closing line sums up.\n"
 	"Exit status 1 when messages are lost or a signature does not verify.",
 	"  atrctl sub --bind 10.77.0.2:26501 --plan plan.json\n"
 	"  atrctl sub --bind 10.77.0.2:26501 --request 10.77.0.1:26401 --from-sequence 1\n"
+	"  atrctl sub --bind 10.77.0.2:26501 --request 10.77.0.1:26401 \\\n"
+	"      --from-snapshot /var/lib/atr/log --json\n"
 	"  atrctl sub --bind 0.0.0.0:26510 --group 239.1.2.3 --interface 10.77.0.2 --json\n"
 	"  atrctl sub --bind 10.77.0.2:26501 --until-end --seconds 60",
 };
@@ -37,7 +43,8 @@ static const struct usage usage = {
 struct sub {
 	const char *bind, *group, *interface, *request, *session;
 	struct option_u64 count, seconds, from, gap_timeout;
-	const char *plan_path;
+	const char *plan_path, *snapshot_path;
+	struct snapshot_start *start; /* NULL: without a snapshot */
 	bool json, until_end, quiet, progress;
 	struct atr_plan *plan;
 	struct atr_json_parser *parser;
@@ -218,6 +225,29 @@ static int summarise(const struct sub *sub)
 	return t.lost || t.missing || sub->unverified || t.malformed ? EXIT_NEGATIVE : EXIT_OK;
 }
 
+/* Sessions that the snapshot does not know are followed from where they are, and that is said. */
+static uint64_t from_of(void *context, const char *session)
+{
+	const struct sub *sub = context;
+	uint64_t from = snapshot_start_from(sub->start, session);
+	json_t *o;
+
+	if (from)
+		return from;
+	if (sub->json) {
+		o = json_object();
+		json_object_set_new(o, "note", json_string("not in the snapshot"));
+		json_object_set_new(o, "session",
+				    explain_bytes_json(session, ATR_SUBSCRIBER_SESSION));
+		explain_print_json(o);
+		return 0;
+	}
+	fputs("-- session ", stdout);
+	term_text(stdout, session, ATR_SUBSCRIBER_SESSION);
+	puts(": not in the snapshot, followed from where it is");
+	return 0;
+}
+
 static int open_subscriber(struct sub *sub, char *error)
 {
 	const struct atr_subscriber_config config = {
@@ -229,6 +259,7 @@ static int open_subscriber(struct sub *sub, char *error)
 		.session = sub->session,
 		.feed = -1,
 		.from = sub->from.value,
+		.from_of = sub->start ? from_of : NULL,
 		.gap_timeout_ms = (uint32_t)sub->gap_timeout.value,
 		.message = on_message,
 		.note = on_note,
@@ -252,6 +283,14 @@ static int run(struct sub *sub)
 		if (!sub->plan)
 			return usage_error("sub", "%s", error);
 	}
+	if (sub->snapshot_path && sub->from.given)
+		return usage_error("sub", "--from-snapshot says where to begin: leave "
+					  "--from-sequence out");
+	if (sub->snapshot_path) {
+		sub->start = snapshot_start_load(sub->snapshot_path, error);
+		if (!sub->start)
+			return usage_error("sub", "%s", error);
+	}
 	sub->parser = atr_json_parser_create();
 	if (!sub->parser)
 		return usage_error("sub", "out of memory");
@@ -259,6 +298,8 @@ static int run(struct sub *sub)
 		return usage_error("sub", "%s", error);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	if (sub->start)
+		snapshot_start_print(sub->start, sub->json);
 	progress_start(&sub->line, sub->progress);
 	if (!sub->json) {
 		puts("-- listening; signatures of frames are not on a feed and not verified here");
@@ -286,6 +327,10 @@ int cmd_sub(int argc, char **argv)
 		 "first message wanted of every session (1: all of it);\n"
 		 "without --request, what came before is counted as lost",
 		 OPTION_U64, &sub.from, 1, SEQUENCE_MAX},
+		{"--from-snapshot", "PATH",
+		 "a snapshot's file, or the log's directory (the newest of\n"
+		 "each shard): print the state in it, then what came after",
+		 OPTION_STRING, &sub.snapshot_path, 0, 0},
 		{"--session", "NAME", "only this session (10 characters)", OPTION_STRING,
 		 &sub.session, 0, 0},
 		{"--gap-timeout", "MS",
@@ -311,6 +356,7 @@ int cmd_sub(int argc, char **argv)
 		return err > 0 ? EXIT_OK : EXIT_USAGE;
 	status = run(&sub);
 	atr_subscriber_close(sub.atr);
+	snapshot_start_free(sub.start);
 	if (sub.parser)
 		atr_json_parser_destroy(sub.parser);
 	atr_plan_free(sub.plan);

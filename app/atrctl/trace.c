@@ -12,17 +12,16 @@
 #include "option.h"
 
 #define TIME_TEXT 32
-#define UUID_TEXT 37
 #define PATH_SIZE 4200
 
 static const struct usage usage = {
 	"trace IDENTITY --log DIR [--checkpoint FILE --key HEX] [--json]",
 	"IDENTITY is SOURCE:SEQUENCE (an event of a frame) or SOURCE:UUID (an envelope). Tells\n"
 	"the event's whole story as the log has it: what was decided, under which plan, where it\n"
-	"lies, when it became durable, which feeds it went to under which numbers, and which\n"
-	"checkpoint covers it. Reads the log of every shard and changes nothing. With --key the\n"
-	"checkpoint (that of the log's directory if no file is named) is verified and the event's\n"
-	"place under it is proven.",
+	"lies, when it became durable, which feeds it went to under which numbers, how it was\n"
+	"acknowledged, and which checkpoint covers it. Reads the log of every shard and changes\n"
+	"nothing. With --key the checkpoint (that of the log's directory if no file is named) is\n"
+	"verified and the event's place under it is proven.",
 	"  atrctl trace 3:77 --log /var/lib/atr/log\n"
 	"  atrctl trace 9:01890a5d-ac96-774b-bcce-b302099a8057 --log LOG --json",
 };
@@ -39,24 +38,6 @@ struct trace {
 	struct log_note note;
 	bool covered, proven; /* by a checkpoint; under it, with the key */
 };
-
-static int read_identity(struct trace *run)
-{
-	const char *colon = strchr(run->identity, ':');
-	char source[24];
-	uint64_t number;
-
-	if (!colon || (size_t)(colon - run->identity) >= sizeof(source))
-		return -EINVAL;
-	memcpy(source, run->identity, (size_t)(colon - run->identity));
-	source[colon - run->identity] = '\0';
-	if (parse_u64(source, 0, UINT32_MAX, &number))
-		return -EINVAL;
-	run->key.source = (uint32_t)number;
-	run->key.by_uuid = strchr(colon, '-') != NULL;
-	return run->key.by_uuid ? atr_uuid7_parse(colon + 1, strlen(colon + 1), run->key.uuid)
-				: parse_u64(colon + 1, 0, UINT64_MAX, &run->key.sequence);
-}
 
 /* Does the checkpoint cover the event's commit, and does its tree hold it? */
 static int check_note(struct trace *run, struct atr_query *query, char *error)
@@ -120,7 +101,8 @@ static int search_shard(struct trace *run, uint32_t shard, char *error)
 	if (rc)
 		return rc;
 	query = atr_query_create(&directory.storage, error, LOG_ERROR_SIZE);
-	rc = query ? atr_query_refresh(query, UINT64_MAX, error, LOG_ERROR_SIZE) : -ENOMEM;
+	rc = query ? atr_query_refresh(query, UINT64_MAX, UINT64_MAX, error, LOG_ERROR_SIZE)
+		   : -ENOMEM;
 	if (rc >= 0)
 		rc = atr_query_find(query, &run->key, &run->event, error, LOG_ERROR_SIZE);
 	if (query)
@@ -146,6 +128,23 @@ static void time_text(uint64_t ns, char out[TIME_TEXT])
 {
 	if (ns == 0 || atr_time_format(ns, out) <= 0)
 		snprintf(out, TIME_TEXT, "unknown");
+}
+
+/* What the log determines of the acknowledgement; whether a datagram arrived, nobody knows. */
+static void print_acknowledgement(const struct trace *run)
+{
+	const struct atr_query_event *e = &run->event;
+
+	if (e->admitted)
+		printf("%-10s admitted at position %" PRIu64 ", from the checkpoint of size "
+		       "%" PRIu64 " on (class D);\n           the same bytes again: duplicate, "
+		       "at the same position\n",
+		       run->key.by_uuid ? "reply" : "ack", e->leaf, e->commit_leaf + 1);
+	else
+		printf("ack        of its frame: position %" PRIu64 ", from the checkpoint of size "
+		       "%" PRIu64 " on (class D);\n           of this event a duplicate's or a "
+		       "refusal's result, which the log does not keep\n",
+		       e->leaf, e->commit_leaf + 1);
 }
 
 static void print_text(const struct trace *run)
@@ -178,6 +177,7 @@ static void print_text(const struct trace *run)
 	for (uint64_t set = e->feeds_known ? e->feeds : 0; set; set &= set - 1)
 		printf("feed %-5u message %" PRIu64 "\n", (unsigned int)__builtin_ctzll(set),
 		       e->number[__builtin_ctzll(set)]);
+	print_acknowledgement(run);
 	if (run->covered)
 		printf("checkpoint size %" PRIu64 " covers it%s\n", run->note.checkpoint.size,
 		       run->proven ? ": proven" : "");
@@ -198,6 +198,15 @@ static json_t *feeds_json(const struct atr_query_event *e)
 	return array;
 }
 
+static json_t *acknowledgement_json(const struct trace *run)
+{
+	const struct atr_query_event *e = &run->event;
+
+	return json_pack("{s:s?, s:I, s:I, s:s?}", "result", e->admitted ? "admitted" : NULL,
+			 "position", (json_int_t)e->leaf, "from_checkpoint",
+			 (json_int_t)e->commit_leaf + 1, "again", e->admitted ? "duplicate" : NULL);
+}
+
 static int print_json(const struct trace *run)
 {
 	const struct atr_query_event *e = &run->event;
@@ -208,7 +217,7 @@ static int print_json(const struct trace *run)
 	atr_hex_encode(e->plan_digest, ATR_HASH_SIZE, plan);
 	atr_hex_encode(e->leaf_hash, ATR_HASH_SIZE, leaf);
 	doc = json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:i, s:I, s:I, s:I, "
-			"s:s, s:I, s:I, s:o, s:o}",
+			"s:s, s:I, s:I, s:o, s:o, s:o}",
 			"identity", run->identity, "admitted", e->admitted, "topic",
 			(json_int_t)e->topic, "type", (json_int_t)e->type, "received_ns",
 			(json_int_t)e->rx_ns, "committed_ns", (json_int_t)e->committed_ns,
@@ -217,7 +226,8 @@ static int print_json(const struct trace *run)
 			"group", (json_int_t)e->group, "segment", (json_int_t)e->segment, "offset",
 			(json_int_t)e->offset, "leaf_hash", leaf, "commit_leaf",
 			(json_int_t)e->commit_leaf, "epoch", (json_int_t)e->epoch, "feeds",
-			e->feeds_known ? feeds_json(e) : json_null(), "checkpoint",
+			e->feeds_known ? feeds_json(e) : json_null(), "acknowledgement",
+			acknowledgement_json(run), "checkpoint",
 			run->covered ? json_pack("{s:I, s:b}", "size",
 						 (json_int_t)run->note.checkpoint.size, "proven",
 						 run->proven)
@@ -279,7 +289,7 @@ int cmd_trace(int argc, char **argv)
 		err = err > 0 ? EXIT_OK : EXIT_USAGE;
 	else if (!run->identity || !run->log)
 		err = usage_error("trace", "name an identity and the log's directory (--log DIR)");
-	else if (read_identity(run))
+	else if (atr_query_identity(run->identity, strlen(run->identity), &run->key))
 		err = usage_error("trace", "'%s' is neither SOURCE:SEQUENCE nor SOURCE:UUID",
 				  run->identity);
 	else if (run->checkpoint && !run->hex)

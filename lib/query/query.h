@@ -25,9 +25,15 @@ struct atr_query;
 struct atr_query *atr_query_create(struct atr_storage *storage, char *error, size_t size);
 void atr_query_free(struct atr_query *query);
 
-/* Extends the index by about max_bytes of the log: 1 if there is more, 0 at its end, negative errno
- * with the reader's sentence. */
-int atr_query_refresh(struct atr_query *query, uint64_t max_bytes, char *error, size_t size);
+/* Work that is under way ends with -EINTR, and no sentence, soon after *stop has become true:
+ * within a group of the log. stop is read atomically and outlives the query. */
+void atr_query_watch(struct atr_query *query, const bool *stop);
+
+/* Extends the index by about max_bytes of the log, and not beyond its first `groups` groups: 1 if
+ * there is more, 0 at that place or the log's end, negative errno with the reader's sentence. With
+ * groups that are durable only those are read, and nothing that is being written. */
+int atr_query_refresh(struct atr_query *query, uint64_t groups, uint64_t max_bytes, char *error,
+		      size_t size);
 
 /* Leaves in the index: what is looked for, and proven, lies below. */
 uint64_t atr_query_leaves(const struct atr_query *query);
@@ -41,6 +47,10 @@ struct atr_query_key {
 	uint64_t sequence;
 	uint8_t uuid[16];
 };
+
+/* "SOURCE:SEQUENCE" or "SOURCE:UUID", the numbers in decimal, the UUID a version 7 in lowercase;
+ * any bytes may be given. 0 or -EINVAL. Any thread. */
+int atr_query_identity(const char *text, size_t length, struct atr_query_key *key);
 
 struct atr_query_event {
 	struct atr_query_key key;

@@ -10,6 +10,7 @@
 
 /* A pass that ends in front of a leaf. */
 struct bounded {
+	const struct atr_query *query;
 	uint64_t to;
 	query_visit visit;
 	void *context;
@@ -24,6 +25,19 @@ static int see_bounded(void *context, const struct atr_group_hdr *group,
 	if (record->leaf >= b->to)
 		return -ECANCELED;
 	return b->visit(b->context, group, record, body, decisions, leaf);
+}
+
+/* What lies behind the bound may be being written: it is not read. */
+static int see_bounded_group(void *context, const struct atr_group_hdr *group, uint64_t leaves,
+			     const uint8_t root[ATR_HASH_SIZE])
+{
+	const struct bounded *b = context;
+
+	(void)group;
+	(void)root;
+	if (query_stopped(b->query))
+		return -EINTR;
+	return leaves >= b->to ? -ECANCELED : 0;
 }
 
 uint64_t query_stretch_end(const struct atr_query *query, uint32_t i)
@@ -48,8 +62,8 @@ static bool is_whole(struct atr_query *query, uint64_t segment)
 int query_pass(struct atr_query *query, uint64_t from, uint64_t to, query_visit visit,
 	       void *context, struct before *before, char *error, size_t size)
 {
-	struct bounded bounded = {to, visit, context};
-	const struct atr_log_visitor visitor = {&bounded, see_bounded, NULL, NULL};
+	struct bounded bounded = {query, to, visit, context};
+	const struct atr_log_visitor visitor = {&bounded, see_bounded, see_bounded_group, NULL};
 	struct atr_log_scan_options options = {.hash = query->hash};
 	const struct stretch *stretch;
 	struct atr_log_scan scan;

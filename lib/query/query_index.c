@@ -20,7 +20,7 @@
 struct pass {
 	struct atr_query *query;
 	struct atr_log_scan scan;
-	uint64_t bytes, max_bytes;
+	uint64_t bytes, max_bytes, groups;
 	uint64_t first_whole; /* segment */
 };
 
@@ -55,6 +55,16 @@ void atr_query_free(struct atr_query *query)
 	atr_plan_free(query->compiled);
 	atr_hash_free(query->hash);
 	free(query);
+}
+
+void atr_query_watch(struct atr_query *query, const bool *stop)
+{
+	query->stop = stop;
+}
+
+bool query_stopped(const struct atr_query *query)
+{
+	return query->stop && __atomic_load_n(query->stop, __ATOMIC_ACQUIRE);
 }
 
 uint64_t atr_query_leaves(const struct atr_query *query)
@@ -254,6 +264,11 @@ static int see_group(void *context, const struct atr_group_hdr *group, uint64_t 
 	query->end = pass->scan.end;
 	query->bytes += group->length;
 	pass->bytes += group->length;
+	if (query->end.group >= pass->groups)
+		return -ECANCELED;
+	/* What was read is in the index and stays, but for the rest of a pruned segment. */
+	if (query_stopped(query))
+		return -EINTR;
 	/* Within a pruned segment there is no place to go on from. */
 	return pass->bytes >= pass->max_bytes && group->segment >= pass->first_whole ? -ECANCELED
 										     : 0;
@@ -275,17 +290,20 @@ static uint64_t first_whole(struct atr_query *query)
 	}
 }
 
-int atr_query_refresh(struct atr_query *query, uint64_t max_bytes, char *error, size_t size)
+int atr_query_refresh(struct atr_query *query, uint64_t groups, uint64_t max_bytes, char *error,
+		      size_t size)
 {
-	struct pass pass = {.query = query, .max_bytes = max_bytes};
+	struct pass pass = {.query = query, .max_bytes = max_bytes, .groups = groups};
 	const struct atr_log_visitor visitor = {&pass, see_record, see_group, NULL};
 	struct atr_log_scan_options options = {.hash = query->hash};
 	struct atr_log_end from = query->end;
 	int rc;
 
+	if (query->end.group >= groups)
+		return 0;
 	if (from.frontier.size)
 		options.from = &from;
 	pass.first_whole = first_whole(query);
 	rc = atr_log_scan_with(query->storage, &options, &visitor, &pass.scan, error, size);
-	return rc == -ECANCELED ? 1 : rc;
+	return rc == -ECANCELED ? query->end.group < groups : rc;
 }

@@ -41,6 +41,7 @@ struct document {
 struct atr_query {
 	struct atr_storage *storage;
 	struct atr_hash *hash;
+	const bool *stop;       /* NULL: nobody stops it */
 	struct atr_log_end end; /* of what is in the index */
 	uint64_t pruned;
 	struct stretch *stretch;
@@ -66,6 +67,8 @@ typedef int (*query_visit)(void *context, const struct atr_group_hdr *group,
 			   const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE]);
 int query_pass(struct atr_query *query, uint64_t from, uint64_t to, query_visit visit,
 	       void *context, struct before *before, char *error, size_t size);
+
+bool query_stopped(const struct atr_query *query);
 
 /* First leaf behind stretch i. */
 uint64_t query_stretch_end(const struct atr_query *query, uint32_t i);

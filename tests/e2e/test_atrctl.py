@@ -8,14 +8,15 @@ import unittest
 from atrctl_lab import ROOT, Lab, event, lines_json, main, read, run, write
 
 COMMANDS = ['keygen', 'sign', 'verify', 'pub', 'sub', 'inspect', 'status', 'stats', 'path',
-            'quarantine']
+            'quarantine', 'trace']
+QUERIES = ['query state', 'query states', 'query event', 'query range']
 
 class Help(unittest.TestCase):
     """Invariant: every command teaches, and says what is wrong, without doing anything."""
 
     def test_every_help_has_examples(self):
-        for command in COMMANDS:
-            text = run(command, '--help').stdout.decode()
+        for command in COMMANDS + QUERIES:
+            text = run(*command.split(), '--help').stdout.decode()
             for part in (f'usage: atrctl {command}', 'options:', 'examples:', 'exit status',
                          f'atrctl {command} '):
                 self.assertIn(part, text, command)

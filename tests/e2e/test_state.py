@@ -23,6 +23,8 @@ ATRCTL = os.path.join(harness.BUILD, 'app', 'atrctl', 'atrctl')
 SEGMENT = 4 << 20
 INLINE = 36  # bytes of a payload in its packet
 BURST = 62  # frames under one signature
+REMARK = 9  # a type whose state is kept by its text
+LONG = 500  # bytes of a long key's text
 
 
 def atrctl(*args, status=0):
@@ -38,6 +40,9 @@ class World:
         test_identity.laboratory()
         value = classd_forge.class_d_plan()
         value['types'][1]['state'] = {'op': 'last', 'key': ['n']}
+        value['types'].append({**value['types'][1], 'id': REMARK, 'name': 'remark',
+                               'state': {'op': 'last', 'key': ['text']}})
+        value['rules'][0]['types'].append('remark')
         self.lab = test_identity.classd_lab.Lab(
             ['--log-segment-bytes', SEGMENT, '--snapshot-events', 20000], value=value, fresh=False)
         self.next = 1
@@ -59,9 +64,9 @@ class World:
     def log(self):
         return self.lab.atr.query('/atr/log')['0']
 
-    def notes(self, *texts):
+    def notes(self, *texts, type_id=2):
         """A frame of notes, each of a key of its own."""
-        events = [wire.Event(1, 2, plan.note(number, text)) for number, text in texts]
+        events = [wire.Event(1, type_id, plan.note(number, text)) for number, text in texts]
         frame = wire.Frame(plan.REALM, test_identity.NUMBER, 1, self.next, events)
         self.next += len(events)
         self.client.taken(wire.seal([frame], plan.key(test_identity.SOURCE))[0])
@@ -79,6 +84,29 @@ class World:
             for one in datagrams[:-1]:
                 self.client.socket.sendto(one, (lab.APPLIANCE_IP, plan.PORT))
             self.client.taken(datagrams[-1])
+
+    def ask(self, *args, status=0):
+        """Lines of atrctl query."""
+        return [json.loads(line) for line in atrctl(
+            'query', *args, '--json', '--file-prefix', self.lab.atr.prefix,
+            status=status).splitlines()]
+
+    def subscriber(self, *args):
+        """atrctl sub on feed 0, with gap fill."""
+        return subprocess.Popen(
+            [ATRCTL, 'sub', '--bind', f'{lab.OUR_IP}:{plan.FEED_PORT}', '--request',
+             f'{lab.APPLIANCE_IP}:26401', '--json', '--seconds', '30', *map(str, args)],
+            stdout=subprocess.PIPE, text=True)
+
+    def subscribe(self, *args):
+        """Its events. Of its status nothing is expected: with --count it leaves some behind."""
+        with self.subscriber(*args) as process:
+            lines = [json.loads(line) for line in process.stdout]
+        return [one for one in lines if 'message' in one]
+
+    def trace(self, identity, status=0):
+        return json.loads(atrctl('trace', identity, '--log', self.lab.log, '--key', self.key(),
+                                 '--json', status=status))
 
     def snapshots(self):
         return sorted(glob.glob(f'{self.lab.log}/shard-0/snapshot-*.atr'))
@@ -169,6 +197,96 @@ def checkpoint_beside_the_log(world):
         story = json.loads(atrctl('trace', f'{test_identity.NUMBER}:{sequence}', '--log',
                                   world.lab.log, '--key', world.key(), '--json'))
         assert story, story
+
+
+@case
+def story_of_an_event(world):
+    """Invariant: the appliance, asked, and trace, reading the log, tell the same of an event of a
+    frame and of an envelope; its number is that under which the feed has it, the proof holds."""
+    sequence = world.next
+    world.notes((80, 'eighty'), (81, 'eighty-one'))
+    envelope = world.client.envelope()
+    reply = world.client.reply(envelope)
+    frame = f'{test_identity.NUMBER}:{sequence + 1}'
+    letter = f'{test_identity.NUMBER}:{reply["id"]}'
+    for identity in frame, letter:
+        told, = world.ask('event', identity, '--key', world.key())
+        assert told['proven'] and told['admitted'], told
+        wait_for('the checkpoint to be kept', lambda i=identity: world.trace(i)['checkpoint'], 5)
+        story = world.trace(identity)
+        assert story['checkpoint']['proven'], story
+        for name in ('shard', 'leaf', 'event', 'group', 'leaf_hash', 'commit_leaf', 'generation',
+                     'plan_digest', 'received_ns', 'committed_ns', 'topic', 'type'):
+            assert told[name] == story[name], (name, told, story)
+        numbers = dict(zip(told['feeds'], told['feed_numbers']))
+        assert numbers == {one['feed']: one['message'] for one in story['feeds']}, (told, story)
+        assert story['acknowledgement'] == {
+            'result': 'admitted', 'position': told['leaf'], 'again': 'duplicate',
+            'from_checkpoint': told['commit_leaf'] + 1}
+        got = world.subscribe('--from-sequence', numbers[0], '--count', 1)
+        assert got[0]['message'] == numbers[0], got
+        assert got[0]['sequence'] == (sequence + 1 if identity == frame else told['leaf']), got
+    assert world.trace(letter)['acknowledgement']['position'] == reply['position']
+    world.ask('event', f'{test_identity.NUMBER}:{world.next}', status=1)
+    world.ask('event', f'1:{reply["id"]}', status=1)
+    assert world.lab.atr.query('/atr/event,nonsense') is None
+
+
+@case
+def range_and_states(world):
+    """Invariant: pages of a range, and of keys, hold each once and whole, long keys too."""
+    first = world.next
+    for number in range(6):
+        world.notes(*((1000 + 18 * number + n, 'many') for n in range(18)))
+    rows = world.ask('range', test_identity.NUMBER, first, world.next - 1)
+    assert [row['sequence'] for row in rows] == list(range(first, world.next)), rows
+    assert all(row['admitted'] for row in rows) and rows[0]['leaf'] < rows[-1]['leaf']
+    world.ask('range', test_identity.NUMBER, world.next, world.next + 5, status=1)
+    texts = [f'{number:04}' + 'x' * LONG for number in range(20)]
+    for number in range(0, len(texts), 2):
+        world.notes((1, texts[number]), (2, texts[number + 1]), type_id=REMARK)
+    wait_for('the follower', lambda: world.log().get('followed_behind') == 0, 20)
+    states = world.ask('states')
+    keys = [one['key'] for one in states if one['type'] == REMARK]
+    assert keys == [json.dumps([text]) for text in texts], keys
+    notes = [one['key'] for one in states if one['type'] == 2]
+    assert len(notes) == len(set(notes)) and {f'[{1000 + n}]' for n in range(108)} <= set(notes)
+    one, = world.ask('state', test_identity.NUMBER, REMARK, keys[3])
+    assert bytes.fromhex(one['value_hex']) == plan.note(2, texts[3]), one
+    world.ask('state', test_identity.NUMBER, REMARK, '["none"]', status=1)
+
+
+@case
+def subscribe_from_a_snapshot(world):
+    """Invariant: who starts from a snapshot has its state, and then every later event in order and
+    once, those from before it subscribed and those after."""
+    world.notes((90, 'in the snapshot'))
+    world.stop()
+    world.start()
+    snapshot, begin = world.snapshots()[-1], world.next
+    for number in range(20):
+        world.notes((90, f'later {number}'), (91, 'more'))
+    with world.subscriber('--from-snapshot', snapshot) as process:
+        lines = [json.loads(process.stdout.readline())]
+        for number in range(20):
+            world.notes((90, f'live {number}'), (91, 'more'))
+        while lines[-1].get('sequence') != world.next - 1:
+            line = process.stdout.readline()
+            assert line, lines[-3:]
+            lines.append(json.loads(line))
+        process.terminate()
+        assert process.wait(20) == 0
+    assert lines[0]['note'] == 'snapshot', lines[0]
+    state = [one for one in lines if one.get('note') == 'state']
+    assert len(state) == lines[0]['state'], lines[0]
+    kept, = (one for one in state if one['type'] == 2 and one['key'] == '[90]')
+    assert bytes.fromhex(kept['value_hex']) == plan.note(90, 'in the snapshot').ljust(
+        INLINE, b'\0'), kept
+    events = [one for one in lines if 'sequence' in one]
+    assert [one['sequence'] for one in events] == list(range(begin, world.next)), events
+    numbers = [one['message'] for one in events]
+    assert numbers == list(range(numbers[0], numbers[0] + len(events))), numbers
+    assert not [one for one in lines if one.get('note') == 'lost'], lines
 
 
 @case

@@ -229,6 +229,9 @@ struct atr_subscriber_config {
 	/* First message wanted of every session; earlier ones are not delivered, later ones are
 	 * requested from there. 0: from wherever the stream is. */
 	uint64_t from;
+	/* The same of one session, asked when its first packet arrives; with 0 as answer, or where
+	 * this is NULL, `from` holds. May be NULL. */
+	uint64_t (*from_of)(void *context, const char *session);
 
 	/* Zero means the default in brackets. */
 	uint32_t buffer;         /* messages kept behind a gap, a session [16384] */
@@ -237,8 +240,8 @@ struct atr_subscriber_config {
 	uint32_t gap_timeout_ms; /* without progress, then a gap is lost [5000; 100 without request]
 				  */
 
-	/* Called from atr_subscriber_poll, in the order of numbers in each session. note may be
-	 * NULL. */
+	/* Called, like from_of, from atr_subscriber_poll; messages in the order of numbers in each
+	 * session. note may be NULL. */
 	void (*message)(void *context, const struct atr_subscriber_message *message);
 	void (*note)(void *context, const struct atr_subscriber_note *note);
 	void *context;

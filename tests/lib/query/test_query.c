@@ -23,7 +23,7 @@ static struct atr_query *read_all(uint64_t step)
 	int rc;
 
 	assert_non_null(query);
-	while ((rc = atr_query_refresh(query, step, error, sizeof(error))) == 1)
+	while ((rc = atr_query_refresh(query, UINT64_MAX, step, error, sizeof(error))) == 1)
 		;
 	if (rc < 0)
 		fail_msg("%s", error);
@@ -63,7 +63,7 @@ static void found(void **state)
 	expect_whole(&s);
 	query = read_all(STEP);
 	write_sample(20);
-	assert_int_equal(atr_query_refresh(query, UINT64_MAX, error, sizeof(error)), 0);
+	assert_int_equal(atr_query_refresh(query, UINT64_MAX, UINT64_MAX, error, sizeof(error)), 0);
 	assert_int_equal(atr_query_leaves(query), naive.leaves);
 	for (uint64_t sequence = 1; sequence < naive.sequence; sequence += 37) {
 		const struct atr_frame_hdr *frame;
@@ -112,7 +112,7 @@ static void refused(void **state)
 	assert_true(event.admitted);
 	naive.sequence = 1;
 	naive_group(&naive, &shape);
-	assert_int_equal(atr_query_refresh(query, UINT64_MAX, error, sizeof(error)), 0);
+	assert_int_equal(atr_query_refresh(query, UINT64_MAX, UINT64_MAX, error, sizeof(error)), 0);
 	assert_int_equal(find(query, 2, &event), 1);
 	assert_true(event.admitted);
 	assert_int_equal(event.group, 1);
