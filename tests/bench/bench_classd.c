@@ -20,17 +20,21 @@
 #include "disk_alone.h"
 #include "path_rig.h"
 
-#define GROUP_BYTES   1000000u
-#define DISK_WRITE    (1u << 20)
-#define DISK_BYTES    (UINT64_C(512) << 20)
-#define SEGMENT_BYTES (UINT64_C(1) << 30)
-#define BUFFERS       32u
-#define IDLE_TURNS    20000
-#define IDLE_SLEEP_US 20
-#define PACE_BURST    8
-#define ACK_PORT      4000
-#define TIMES_MAX     (1u << 20)
+#define GROUP_BYTES    1000000u
+#define DISK_WRITE     (1u << 20)
+#define DISK_BYTES     (UINT64_C(512) << 20)
+#define SEGMENT_BYTES  (UINT64_C(1) << 30)
+#define BUFFERS        32u
+#define IDLE_TURNS     20000
+#define IDLE_SLEEP_US  20
+#define PACE_BURST     8
+#define ACK_PORT       4000
+#define TIMES_MAX      (1u << 20)
+#define LATENCY_PASSES 9
+#define QUANTILES      4
 
+static const unsigned int quantile[QUANTILES] = {500, 990, 999, 1000}; /* per mille */
+static double quantile_us[QUANTILES][LATENCY_PASSES];
 static struct atr_storage *storage;
 static struct atr_log *log_of_shard;
 static struct rte_ring *stock; /* frames that wait for their time */
@@ -153,7 +157,7 @@ static int by_value(const void *x, const void *y)
 	return (a > c) - (a < c);
 }
 
-static void measure_latency(double rate)
+static void measure_latency(double rate, unsigned int pass)
 {
 	struct rte_mbuf *m[PATH_TREE];
 	unsigned int n;
@@ -166,7 +170,7 @@ static void measure_latency(double rate)
 			path_die("stock is full");
 	pace = rate * 1e6 / path_rig.events / (double)rte_get_tsc_hz();
 	pace_begin = rte_rdtsc();
-	path_rig_pass(path_rig.passes, pacing);
+	path_rig_pass(path_rig.passes + pass, pacing);
 	for (uint64_t until = rte_rdtsc() + rte_get_tsc_hz();
 	     latencies < path_rig.frames && rte_rdtsc() < until;) {
 		if (!atr_control_run(path_rig.control))
@@ -178,10 +182,23 @@ static void measure_latency(double rate)
 		path_die("frames were not acknowledged");
 	}
 	qsort(latency_us, latencies, sizeof(latency_us[0]), by_value);
-	printf("  reception to acknowledgement at %.2f M msg/s (half): p50 %.0f us, p99 %.0f us, "
-	       "p99.9 %.0f us, maximum %.0f us\n",
-	       rate, latency_us[latencies / 2], latency_us[latencies * 99ull / 100],
-	       latency_us[latencies * 999ull / 1000], latency_us[latencies - 1]);
+	for (unsigned int q = 0; q < QUANTILES; q++)
+		quantile_us[q][pass] = latency_us[(uint64_t)(latencies - 1) * quantile[q] / 1000];
+	paced = latencies = 0;
+}
+
+static void report_latency(double rate)
+{
+	printf("  reception to acknowledgement at %.2f M msg/s (half), %u passes, median (and "
+	       "extremes) of their\n ",
+	       rate, LATENCY_PASSES);
+	for (unsigned int q = 0; q < QUANTILES; q++) {
+		double *v = quantile_us[q];
+
+		qsort(v, LATENCY_PASSES, sizeof(v[0]), by_value);
+		printf(" p%g %.0f us (%.0f to %.0f)%s", quantile[q] / 10.0, v[LATENCY_PASSES / 2],
+		       v[0], v[LATENCY_PASSES - 1], q + 1 < QUANTILES ? "," : "\n");
+	}
 }
 
 static double disk_rate(const char *directory)
@@ -244,7 +261,7 @@ int main(int argc, char **argv)
 	char directory[] = "/tmp/atr-bench-XXXXXX", command[64];
 	double disk, median;
 
-	path_rig.frames = 32768;
+	path_rig.frames = 24576;
 	path_rig.mtu = 1500;
 	path_rig.passes = 7;
 	path_rig.measure = published;
@@ -254,7 +271,7 @@ int main(int argc, char **argv)
 	latency_us = calloc(TIMES_MAX, sizeof(*latency_us));
 	stock = rte_ring_create("stock", rte_align32pow2(path_rig.frames + 1), SOCKET_ID_ANY, 0);
 	if (!sent_tsc || !latency_us || !stock || !mkdtemp(directory) ||
-	    (uint64_t)path_rig.frames * (path_rig.passes + 1) > TIMES_MAX)
+	    (uint64_t)path_rig.frames * (path_rig.passes + LATENCY_PASSES) > TIMES_MAX)
 		path_die("too many frames, or no temporary directory");
 	disk = disk_rate(directory);
 	open_log(directory);
@@ -269,7 +286,9 @@ int main(int argc, char **argv)
 	}
 	disk = (disk + disk_rate(directory)) / 2;
 	report(disk, &median);
-	measure_latency(median / 2);
+	for (unsigned int p = 0; p < LATENCY_PASSES; p++)
+		measure_latency(median / 2, p);
+	report_latency(median / 2);
 	path_rig_join();
 	__atomic_store_n(&stop_log, true, __ATOMIC_RELEASE);
 	pthread_join(log_thread, NULL);

@@ -5,7 +5,7 @@
 
 #include "../../lib/storage/storage.h"
 
-#define DISK_DEPTH 8 /* writes under way at most */
+#define DISK_DEPTH 16 /* writes under way at most */
 
 struct disk_result {
 	double seconds;
