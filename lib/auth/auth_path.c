@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define PREFETCH_LEVELS 2 /* half of all paths end at the first pair, half of the others above it \
+			   */
+
 /* Where a path stands: node index at level among last + 1 nodes (RFC 9162, 2.1.3.2: fn and sn). A
  * node without sibling is the same as its parent; it is named where it has one. */
 struct place {
@@ -168,6 +171,19 @@ enum auth_climb auth_climb(struct atr_auth *auth, struct atr_hash *hash, uint32_
 		return AUTH_CLIMB_OK;
 	}
 	return climb_to_root(auth, hash, tree, frame, path);
+}
+
+void atr_auth_prefetch(const struct atr_auth *auth, const struct atr_frame *frame)
+{
+	struct place at = place_of_leaf(frame->hdr);
+
+	for (unsigned int k = 0; k < PREFETCH_LEVELS && k < frame->proof_nodes; k++) {
+		size_t slot = pair_slot(auth, auth->recent, &at);
+
+		__builtin_prefetch(&auth->tag[slot]);
+		__builtin_prefetch(&auth->pair[slot], 1);
+		place_up(&at);
+	}
 }
 
 bool auth_climb_all(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,

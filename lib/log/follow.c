@@ -32,12 +32,8 @@ struct atr_log_follow *atr_log_follow_open(const struct atr_log_follow_params *p
 	follow->scan.end = params->at;
 	/* A plan's document may be open there. */
 	reader->plan.unknown = params->at.group != 0;
-	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
 	reader->window_limit = FOLLOW_WINDOW;
-	if (!reader->window)
-		snprintf(error, size, "out of memory for reading the log; free some and try again");
-	else
-		reader->hash = atr_hash_create(-1, SIMD_BITS, error, size);
+	reader->hash = atr_hash_create(-1, SIMD_BITS, error, size);
 	if (reader->hash)
 		return follow;
 	atr_log_follow_close(follow);

@@ -96,7 +96,8 @@ struct atr_log_end {
 };
 
 /* Opens the log of one shard for writing behind `end`, which must come from a scan of the same
- * directory: a torn tail behind it is overwritten with zeros. An empty `end` is refused where there
+ * directory: a torn tail behind it is overwritten with zeros, what lies before it is synced and
+ * anchored, so that it may be published and acknowledged. An empty `end` is refused where there
  * are segments, and one below what the anchor says. Waits for the disk; the first segment of an
  * empty log is written with zeros here. The storage stays the caller's and is used by nobody else
  * until the log is closed. NULL with a sentence in error. */

@@ -96,21 +96,32 @@ static int allocate(struct atr_log *log)
 	return 0;
 }
 
-/* The first segment of an empty log, before anything may be appended. */
-static int first_segment(struct atr_log *log, char *error, size_t size)
+static int broken(const struct atr_log *log, char *error, size_t size)
 {
 	const char *sentence;
 
+	atr_log_state(log, &sentence);
+	snprintf(error, size, "log of shard %u: %s", log->params.shard, sentence);
+	return -EIO;
+}
+
+/* The first segment of an empty log, before anything may be appended. */
+static int first_segment(struct atr_log *log, char *error, size_t size)
+{
 	log->spare.wanted = true;
 	while (!log->file && log->state == ATR_LOG_OK)
 		if (log_segment_step(log) == 0 && log->state == ATR_LOG_OK &&
 		    log_reap(log, true) == 0)
 			log_break(log, "making the first segment", -EIO);
-	if (log->state == ATR_LOG_OK)
+	return log->state == ATR_LOG_OK ? 0 : broken(log, error, size);
+}
+
+/* Groups that a start has found are published: also they not before they are anchored. */
+static int anchor_found(struct atr_log *log, char *error, size_t size)
+{
+	if (!log->params.anchor || log->frontier.size <= log->signed_last.size)
 		return 0;
-	atr_log_state(log, &sentence);
-	snprintf(error, size, "log of shard %u: %s", log->params.shard, sentence);
-	return -EIO;
+	return log_sign(log, &log->frontier) ? 0 : broken(log, error, size);
 }
 
 struct atr_log *atr_log_open(const struct atr_log_params *params, const struct atr_log_end *end,
@@ -146,6 +157,8 @@ struct atr_log *atr_log_open(const struct atr_log_params *params, const struct a
 	if (log_tail_open(log, end, error, size) < 0)
 		goto fail;
 	if (!log->file && first_segment(log, error, size) < 0)
+		goto fail;
+	if (anchor_found(log, error, size) < 0)
 		goto fail;
 	log->stats.segment = log->segment;
 	log->stats.offset = log->offset;

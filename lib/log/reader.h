@@ -63,7 +63,7 @@ struct atr_log_scan_options {
 	/* Where to begin, the end of an earlier pass over the same log (a snapshot keeps it); what
 	 * lies before is not read, but the tree goes on from its frontier and must fit the segment
 	 * headers behind. In a segment that gave up its entries only its beginning (offset
-	 * ATR_LOG_BLOCK) is such a place. NULL: at the first byte. */
+	 * ATR_LOG_BLOCK) and its end, as it was, are such places. NULL: at the first byte. */
 	const struct atr_log_end *from;
 	struct atr_hash *hash; /* to hash with; NULL: one is made, which takes milliseconds */
 };

@@ -37,9 +37,10 @@ struct reader {
 	struct atr_hash *hash;
 	enum atr_log_follow_mode mode;
 	struct atr_log_scan_options options;
-	bool met;             /* the log has had the anchored size */
-	uint64_t count;       /* segments, in use or not */
-	uint64_t first_whole; /* segments below may be there only without their entries */
+	struct atr_log_end begin; /* options.from, where that was moved on */
+	bool met;                 /* the log has had the anchored size */
+	uint64_t count;           /* segments, in use or not */
+	uint64_t first_whole;     /* segments below may be there only without their entries */
 	struct reader_plan plan;
 	uint64_t snapshot_leaves; /* below them a snapshot record covers everything */
 	bool known;     /* log_id and shard are: the first segment's header has been read */
@@ -49,12 +50,13 @@ struct reader {
 	struct atr_file *file;
 	char name[ATR_SEGMENT_NAME_LENGTH + 1];
 	uint64_t segment, file_bytes;
-	bool pruned; /* it has given up its entries */
-	uint8_t *window;
+	bool pruned;     /* it has given up its entries */
+	uint8_t *window; /* window_bytes; free() it */
+	size_t window_bytes;
 	uint64_t window_offset;
 	size_t window_length;
 	size_t window_limit; /* bytes that the next read takes, at least those wanted */
-	/* The group in hand. */
+	/* The group in hand: all that follows is written before it is read. */
 	const struct atr_record_hdr *record[READER_RECORDS];
 	const uint8_t *body[READER_RECORDS]; /* NULL: given up, the leaf hash follows the header */
 	const uint8_t *decisions[READER_RECORDS];

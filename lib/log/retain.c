@@ -70,7 +70,7 @@ static int recycle(const struct retain *run, const char *name, uint64_t bytes)
 	return rc == -EEXIST ? ops->remove(run->storage, name) : rc;
 }
 
-static int give_up(const struct retain *run, uint64_t segment, const struct atr_segment_hdr *hdr,
+static int give_up(struct retain *run, uint64_t segment, const struct atr_segment_hdr *hdr,
 		   const struct atr_segment_hdr *next, struct atr_log_retained *out)
 {
 	char name[ATR_SEGMENT_NAME_LENGTH + 1], pruned[ATR_SEGMENT_NAME_LENGTH + 1];
@@ -84,6 +84,10 @@ static int give_up(const struct retain *run, uint64_t segment, const struct atr_
 		rc = clear_away(run, pruned);
 	if (rc < 0)
 		return trouble(run, pruned, "what is left of an earlier attempt stays", rc);
+	if (!run->hash)
+		run->hash = atr_hash_create(-1, SIMD_BITS, run->error, run->size);
+	if (!run->hash)
+		return -ENOMEM;
 	rc = retain_write(run->storage, run->hash, segment, next, &bytes, run->error, run->size);
 	if (rc < 0)
 		return rc;
@@ -117,7 +121,7 @@ static int first_whole(const struct retain *run, uint64_t *segment)
 	}
 }
 
-static int retain(const struct retain *run, unsigned int max, struct atr_log_retained *out)
+static int retain(struct retain *run, unsigned int max, struct atr_log_retained *out)
 {
 	const struct atr_log_retain_params *params = run->params;
 	struct atr_segment_hdr here, next;
@@ -147,17 +151,15 @@ static int retain(const struct retain *run, unsigned int max, struct atr_log_ret
 int atr_log_retain(struct atr_storage *storage, const struct atr_log_retain_params *params,
 		   unsigned int max, struct atr_log_retained *out, char *error, size_t size)
 {
-	struct retain run = {storage, params, NULL, error, size};
+	struct retain run = {storage, params, params->hash, error, size};
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	error[0] = '\0';
 	if (params->keep_bytes == 0)
 		return 0;
-	run.hash = atr_hash_create(-1, SIMD_BITS, error, size);
-	if (!run.hash)
-		return -ENOMEM;
 	rc = retain(&run, max, out);
-	atr_hash_free(run.hash);
+	if (run.hash != params->hash)
+		atr_hash_free(run.hash);
 	return rc;
 }

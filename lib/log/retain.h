@@ -13,7 +13,9 @@
 struct atr_log_retain_params {
 	uint64_t keep_bytes;      /* of the newest segments, which stay whole; 0: keep all */
 	uint64_t snapshot_leaves; /* of a durable snapshot record (atr_log_stats, or a scan) */
-	uint64_t segment; /* that is being written (atr_log_stats): it and later ones stay */
+	uint64_t segment;      /* that is being written (atr_log_stats): it and later ones stay */
+	struct atr_hash *hash; /* to hash with; NULL: one is made where a segment is given up,
+				* which takes milliseconds */
 };
 
 struct atr_log_retained {

@@ -220,9 +220,6 @@ int retain_write(struct atr_storage *storage, struct atr_hash *hash, uint64_t se
 		p.reader->window_limit = READER_WINDOW;
 		p.reader->error = error;
 		p.reader->error_size = size;
-		p.reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
-	}
-	if (p.reader && p.reader->window) {
 		error[0] = '\0';
 		rc = prune(&p, segment, next, bytes);
 		reader_close(p.reader);

@@ -235,7 +235,10 @@ static int read_segment(struct reader *reader, struct reader_stop *stop, bool *u
 		*used = false;
 		return check_unused(reader, wrong, zero);
 	}
-	rc = from && !reader->known ? begin_within(reader, from) : check_joint(reader, stop);
+	if (from && !reader->known && from->offset != ATR_LOG_BLOCK)
+		rc = begin_within(reader, from);
+	else
+		rc = check_joint(reader, stop);
 	return rc ? rc : read_groups(reader, stop);
 }
 
@@ -253,8 +256,6 @@ static int check_promises(struct reader *reader)
 	}
 	if (!options->anchored || reader->met || options->anchored->size == 0)
 		return 0;
-	if (options->from && options->from->frontier.size >= options->anchored->size)
-		return 0;
 	snprintf(reader->error, reader->error_size,
 		 "the log ends at leaf %" PRIu64 " (segment %" PRIu64 ", byte %" PRIu64
 		 "), but %s says that it had %" PRIu64
@@ -265,13 +266,59 @@ static int check_promises(struct reader *reader)
 	return -EBADMSG;
 }
 
+/* Where a pruned segment ended is where the next one begins. */
+static int begin_behind(struct reader *reader)
+{
+	const struct atr_log_end *from = reader->options.from;
+	struct atr_segment_hdr hdr = {0};
+	const uint8_t *block;
+	int err;
+
+	if (!from || from->offset == ATR_LOG_BLOCK || reader->count == 0 ||
+	    from->segment >= reader->count - 1)
+		return 0;
+	err = reader_open(reader, from->segment);
+	if (err || !reader->pruned)
+		return err;
+	err = reader_open(reader, from->segment + 1);
+	if (err || reader->file_bytes < 2 * ATR_LOG_BLOCK)
+		return err;
+	block = reader_bytes(reader, reader->pruned ? ATR_LOG_BLOCK : 0, ATR_LOG_BLOCK, &err);
+	if (!block)
+		return err;
+	memcpy(&hdr, block, sizeof(hdr));
+	if (hdr.first_group != from->group || hdr.first_leaf != from->frontier.size)
+		return 0;
+	reader->begin = *from;
+	reader->begin.segment++;
+	reader->begin.offset = ATR_LOG_BLOCK;
+	reader->options.from = &reader->begin;
+	return 0;
+}
+
+/* A pass that begins at the anchored size, or behind it, will not come by there. */
+static bool begins_anchored(const struct reader *reader)
+{
+	const struct atr_checkpoint *anchored = reader->options.anchored;
+	const struct atr_log_end *from = reader->options.from;
+	uint8_t root[ATR_HASH_SIZE];
+
+	if (!from || !anchored || from->frontier.size != anchored->size)
+		return from && anchored && from->frontier.size > anchored->size;
+	atr_frontier_root(&from->frontier, root);
+	return memcmp(root, anchored->root, sizeof(root)) == 0;
+}
+
 static int read_segments(struct reader *reader)
 {
+	int err = begin_behind(reader);
 	const struct atr_log_end *from = reader->options.from;
 	struct reader_stop stop = {0};
 	bool used = true;
-	int err = 0;
 
+	if (err)
+		return err;
+	reader->met = begins_anchored(reader);
 	for (uint64_t s = from ? from->segment : 0; s < reader->count && used; s++) {
 		err = reader_open(reader, s);
 		if (err)
@@ -303,13 +350,15 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 		const struct atr_log_visitor *visitor, struct atr_log_scan *scan,
 		struct atr_hash *hash, char *error, size_t size)
 {
-	struct reader *reader = calloc(1, sizeof(*reader));
+	struct reader *reader = malloc(sizeof(*reader));
 	int err = -ENOMEM;
 
 	memset(scan, 0, sizeof(*scan));
 	snprintf(error, size, "out of memory for reading the log; free some and try again");
 	if (!reader)
 		return err;
+	memset(reader, 0, offsetof(struct reader, record));
+	reader->prefixed_used = reader->digested_used = 0;
 	reader->storage = storage;
 	if (options)
 		reader->options = *options;
@@ -323,13 +372,10 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 	reader->error_size = size;
 	reader->hash = hash;
 	reader->window_limit = READER_WINDOW;
-	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, READER_WINDOW);
-	if (reader->window) {
-		error[0] = '\0';
-		err = reader_count(reader);
-		if (!err)
-			err = read_segments(reader);
-	}
+	error[0] = '\0';
+	err = reader_count(reader);
+	if (!err)
+		err = read_segments(reader);
 	reader_close(reader);
 	free(reader->window);
 	free(reader);

@@ -61,6 +61,21 @@ void reader_close(struct reader *reader)
 	reader->window_length = 0;
 }
 
+/* The window holds the open file, or as much as is read at once. */
+static int make_window(struct reader *reader)
+{
+	size_t bytes = READER_WINDOW;
+
+	if (reader->file_bytes < READER_WINDOW)
+		bytes = ((size_t)reader->file_bytes / ATR_LOG_BLOCK + 1) * ATR_LOG_BLOCK;
+	if (bytes <= reader->window_bytes)
+		return 0;
+	free(reader->window);
+	reader->window = aligned_alloc(ATR_STORAGE_ALIGN, bytes);
+	reader->window_bytes = reader->window ? bytes : 0;
+	return reader->window ? 0 : -ENOMEM;
+}
+
 int reader_open(struct reader *reader, uint64_t segment)
 {
 	int err;
@@ -87,7 +102,8 @@ int reader_open(struct reader *reader, uint64_t segment)
 		reader->file = NULL;
 		return reader_trouble(reader, 0, err);
 	}
-	return 0;
+	err = make_window(reader);
+	return err < 0 ? reader_trouble(reader, 0, err) : 0;
 }
 
 /* Reads a name of the form; false if it is none. */

@@ -47,11 +47,11 @@ static int wait_for(struct atr_storage *storage)
 
 /* Writes zeros wherever something else lies behind the end. Nothing there was ever promised: the
  * scan has found that it is a torn tail. Left as it is, a complete group in it might one day seem
- * to follow what is written now. */
+ * to follow what is written now. Then a sync, also of the groups before the end: a process that was
+ * killed may have written them and not synced them, and from here on they count. */
 static int clear_tail(struct atr_log *log)
 {
 	struct atr_storage *storage = log->params.storage;
-	bool wrote = false;
 	int rc = 0;
 
 	for (uint64_t at = log->offset; rc == 0 && at < log->segment_bytes;) {
@@ -62,7 +62,6 @@ static int clear_tail(struct atr_log *log)
 		if (rc == 0 &&
 		    (log->zeros[0] != 0 || memcmp(log->zeros, log->zeros + 1, step - 1) != 0)) {
 			memset(log->zeros, 0, step);
-			wrote = true;
 			rc = storage->ops->write(storage, log->file, log->zeros, step, at, log);
 			if (rc == 0)
 				rc = wait_for(storage);
@@ -70,12 +69,9 @@ static int clear_tail(struct atr_log *log)
 		at += step;
 	}
 	memset(log->zeros, 0, LOG_ZERO_STEP);
-	if (rc == 0 && wrote) {
+	if (rc == 0)
 		rc = storage->ops->sync(storage, log->file, log);
-		if (rc == 0)
-			rc = wait_for(storage);
-	}
-	return rc;
+	return rc == 0 ? wait_for(storage) : rc;
 }
 
 static bool header_is_ours(const struct atr_log *log, uint64_t size)
@@ -146,7 +142,8 @@ int log_tail_open(struct atr_log *log, const struct atr_log_end *end, char *erro
 			      error, size);
 	rc = clear_tail(log);
 	if (rc < 0)
-		return refuse(rc, name, "its torn tail cannot be overwritten; look after the disk",
+		return refuse(rc, name,
+			      "its tail cannot be overwritten and synced; look after the disk",
 			      error, size);
 	return 0;
 }

@@ -77,6 +77,7 @@ static int topic_limits(struct atr_program *program, const struct atr_machine *m
 			if (!limit)
 				return -ENOMEM;
 			program->topic_limit[(size_t)s * plan->topic_slots + t] = limit;
+			program->limits_topics = true;
 		}
 	}
 	return 0;

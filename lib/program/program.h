@@ -92,6 +92,7 @@ struct atr_program {
 	struct atr_source_state *source; /* plan->source_slots */
 	struct atr_limit **topic_limit;  /* [shard * topic_slots + topic]; NULL: unlimited */
 	size_t topic_limits;             /* entries of it */
+	bool limits_topics;              /* any entry is one */
 	struct atr_feed_routes *routes;  /* plan->feed_slots */
 };
 

@@ -80,8 +80,10 @@ static int scan_from(struct atr_recovery *recovery, const struct atr_recovery_pa
 						.record = on_record,
 						.group = on_group,
 						.progress = on_progress};
-	const struct atr_log_scan_options options = {
-		.anchored = params->anchored, .anchor_name = params->anchor_name, .from = from};
+	const struct atr_log_scan_options options = {.anchored = params->anchored,
+						     .anchor_name = params->anchor_name,
+						     .from = from,
+						     .hash = params->hash};
 	int rc;
 
 	recovery->places = 0;

@@ -60,6 +60,7 @@ struct atr_recovery_params {
 	/* The log must keep this promise, which lies in the file anchor_name; NULL: no demand. */
 	const struct atr_checkpoint *anchored;
 	const char *anchor_name;
+	struct atr_hash *hash; /* as atr_log_scan_options' */
 	void *context;
 	/* A snapshot that cannot be used, and why; NULL is allowed. */
 	void (*passed_over)(void *context, const char *sentence);

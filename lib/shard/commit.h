@@ -64,8 +64,8 @@ struct atr_commit {
 	uint64_t seal_tsc;   /* a group so old is sealed even while others are under way, */
 	uint64_t seal_ahead; /* if these are fewer than so many */
 
-	/* Groups of this run, counted: opened >= sealed >= durable. */
-	uint64_t opened, sealed, durable;
+	/* Groups of this run, counted. */
+	uint64_t opened, durable;
 	struct atr_group_buf *open;
 	uint64_t next[ATR_LOG_FEEDS_MAX]; /* message numbers of class D feeds, given in the log
 					     stage */
@@ -114,7 +114,7 @@ size_t atr_commit_footprint(unsigned int acks);
 static inline bool atr_commit_busy(const struct atr_commit *commit)
 {
 	return commit->log &&
-	       (commit->open || commit->publishing || commit->sealed != commit->durable ||
+	       (commit->open || commit->publishing || atr_log_under_way(commit->log) > 0 ||
 		commit->recovered_at != commit->recovered_count ||
 		commit->acks.head != commit->acks.tail);
 }

@@ -5,7 +5,8 @@
 
 #include "stages.h"
 
-#define REQUESTS_MAX 32 /* root requests put on the bridge a turn */
+#define PREFETCH_AHEAD 3  /* frames */
+#define REQUESTS_MAX   32 /* root requests put on the bridge a turn */
 
 static uint8_t key_reason(const struct atr_plan *plan, const struct atr_source *source,
 			  const struct atr_frame_hdr *hdr, uint64_t now_ns)
@@ -112,8 +113,12 @@ unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *b
 	}
 	atr_batch_compact(batch);
 	leaf_hashes(shard, batch);
-	for (unsigned int i = 0; i < batch->live_count; i++)
+	for (unsigned int i = 0; i < batch->live_count; i++) {
+		if (i + PREFETCH_AHEAD < batch->live_count)
+			atr_auth_prefetch(shard->auth,
+					  &batch->frame[batch->live[i + PREFETCH_AHEAD]]);
 		judge(shard, batch, batch->live[i]);
+	}
 	atr_batch_compact(batch);
 	ask(shard);
 	return frames;

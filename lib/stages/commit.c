@@ -20,7 +20,6 @@ void atr_commit_seal(struct atr_shard *shard)
 	memcpy(group->feed_next, commit->next, sizeof(group->feed_next));
 	atr_log_seal(commit->log, group);
 	commit->open = NULL;
-	commit->sealed++;
 	commit->stats.groups++;
 }
 
@@ -231,10 +230,12 @@ static unsigned int release_acks(struct atr_shard *shard)
 static bool seal_now(const struct atr_commit *commit, uint64_t now_tsc)
 {
 	const struct atr_group_buf *open = commit->open;
-	uint64_t under_way = commit->sealed - commit->durable;
+	uint64_t under_way;
 
-	return open &&
-	       (open->used >= commit->seal_bytes || under_way == 0 ||
+	if (!open)
+		return false;
+	under_way = atr_log_under_way(commit->log);
+	return (open->used >= commit->seal_bytes || under_way == 0 ||
 		(under_way < commit->seal_ahead && now_tsc - open->opened_tsc >= commit->seal_tsc));
 }
 

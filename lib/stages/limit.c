@@ -24,6 +24,7 @@ static uint8_t draw(const struct atr_shard *shard, uint32_t source, uint32_t top
 
 unsigned int atr_stage_limit(struct atr_shard *shard, struct atr_batch *batch)
 {
+	const struct atr_program *program = shard->program;
 	unsigned int events = batch->admit_count;
 
 	for (unsigned int i = 0; i < batch->live_count; i++) {
@@ -31,11 +32,13 @@ unsigned int atr_stage_limit(struct atr_shard *shard, struct atr_batch *batch)
 		const struct atr_frame *frame = &batch->frame[f];
 		uint8_t *reason = &batch->event_reason[batch->event_first[f]];
 
+		events += frame->packet_count;
+		if (!program->limits_topics && !program->source[frame->hdr->source].limit)
+			continue;
 		for (unsigned int e = 0; e < frame->packet_count; e++)
 			if (likely(reason[e] == ATR_OK))
 				reason[e] = draw(shard, frame->hdr->source,
 						 frame->packets[e].topic_id, batch->now_tsc);
-		events += frame->packet_count;
 	}
 	for (unsigned int i = 0; i < batch->admit_count; i++) {
 		const struct atr_meta *meta = atr_meta(batch->admit[i]);

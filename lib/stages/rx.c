@@ -40,6 +40,7 @@ static void from_hold(struct atr_shard *shard, struct atr_batch *batch)
 
 	for (unsigned int i = 0; i < n; i++) {
 		leave_hold(shard, cookie[i]);
+		rte_prefetch0(atr_meta(cookie[i])->leaf);
 		add(batch, cookie[i], ATR_ORIGIN_HOLD, reason[i]);
 	}
 }

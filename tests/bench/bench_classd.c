@@ -169,7 +169,8 @@ static void measure_latency(double rate)
 	path_rig_pass(path_rig.passes, pacing);
 	for (uint64_t until = rte_rdtsc() + rte_get_tsc_hz();
 	     latencies < path_rig.frames && rte_rdtsc() < until;) {
-		atr_control_run(path_rig.control);
+		if (!atr_control_run(path_rig.control))
+			rte_delay_us_sleep(IDLE_SLEEP_US);
 		path_rig_drain(look_for_acks);
 	}
 	if (latencies != path_rig.frames) {

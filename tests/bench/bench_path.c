@@ -46,6 +46,7 @@ int main(int argc, char **argv)
 	path_rig.mtu = 1500;
 	path_rig.passes = 9;
 	path_rig.measure = admitted;
+	path_rig.completes = true;
 	path_rig_start(argc, argv);
 	if (!mkdtemp(directory))
 		path_die("no temporary directory");

@@ -45,6 +45,8 @@ extern struct path_rig {
 	bool stop;
 	uint64_t cycles[PATH_PASSES_MAX];
 	bool (*window_full)(void); /* producers wait for acknowledgements; NULL: they never do */
+	bool completes; /* the data lcore frees what was sent, as a driver does; else path_rig_drain
+			 */
 	uint64_t (*measure)(void); /* events finished so far; read by the data lcore */
 } path_rig;
 

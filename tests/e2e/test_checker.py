@@ -136,6 +136,17 @@ def with_bodies(world, *bodies):
                                                  for one in bodies]
 
 
+def answer(world, group, first, *result, record=0, told=None, floor=0, **more):
+    """One more acknowledgement, of the bytes of a logged frame. told: the record in its group whose
+    position it names."""
+    def body(shard):
+        records = shard.groups[group].records
+        position = classd_ack.NO_POSITION if told is None else records[told].leaf
+        return forge.body(1, floor, forge.entry(first, position, records[record].leaf_hash, 4,
+                                                *result, **more))
+    with_bodies(world, body)
+
+
 @breaks('ack')
 def acknowledgement_with_a_flipped_bit(_):
     def change(evidence, _):
@@ -175,8 +186,7 @@ def acknowledged_frame_that_is_not_logged(world):
 
 @breaks('ack-unlogged')
 def acknowledged_event_that_is_not_admitted(world):
-    with_bodies(world, lambda shard: forge.body(1, 0, forge.entry(
-        9, shard.groups[1].records[2].leaf, shard.groups[1].records[2].leaf_hash, 4)))
+    answer(world, 1, 9, record=2, told=2)
 
 
 @breaks('ack-unlogged')
@@ -194,14 +204,12 @@ def envelope_that_is_not_logged(_):
 
 @breaks('ack-position')
 def frame_acknowledged_at_another_leaf(world):
-    with_bodies(world, lambda shard: forge.body(1, 0, forge.entry(
-        1, shard.groups[1].records[1].leaf, shard.groups[1].records[0].leaf_hash, 4)))
+    answer(world, 1, 1, told=1)
 
 
 @breaks('ack-position')
 def frame_acknowledged_without_position(world):
-    with_bodies(world, lambda shard: forge.body(1, 0, forge.entry(
-        1, classd_ack.NO_POSITION, shard.groups[1].records[0].leaf_hash, 4)))
+    answer(world, 1, 1)
 
 
 @breaks('ack-position')
@@ -211,20 +219,17 @@ def envelope_replied_with_another_position(_):
 
 @breaks('ack-floor')
 def floor_above_the_window(world):
-    with_bodies(world, lambda shard: forge.body(1, 1, forge.entry(
-        1, shard.groups[1].records[0].leaf, shard.groups[1].records[0].leaf_hash, 4)))
+    answer(world, 1, 1, told=0, floor=1)
 
 
 @breaks('refused-logged')
 def finally_refused_frame_that_is_logged(world):
-    with_bodies(world, lambda shard: forge.body(1, 0, forge.entry(
-        13, classd_ack.NO_POSITION, shard.groups[3].records[0].leaf_hash, 4, 111, final=True)))
+    answer(world, 3, 13, 111, final=True)
 
 
 @breaks('refused-logged')
 def refused_as_often_as_sent_and_logged(world):
-    with_bodies(world, lambda shard: forge.body(1, 0, forge.entry(
-        13, classd_ack.NO_POSITION, shard.groups[3].records[0].leaf_hash, 4, 150)))
+    answer(world, 3, 13, 150)
 
 
 @breaks('refused-logged')
@@ -344,8 +349,7 @@ def repeats_after_a_restart_pass(_):
 def resend_of_a_shed_frame_passes(_):
     """Invariant: a frame that was refused for now, sent again and admitted is no violation."""
     def prepare(world):
-        with_bodies(world, lambda shard: forge.body(1, 0, forge.entry(
-            13, classd_ack.NO_POSITION, shard.groups[3].records[0].leaf_hash, 4, 150)))
+        answer(world, 3, 13, 150)
 
         def change(evidence, _):
             evidence.frames[world.frames[3]] = 2

@@ -6,10 +6,10 @@
 made durable is neither acknowledged nor published, the appliance says why, keeps answering, and
 goes on or stays stopped as documented; after a restart the checker finds nothing wrong."""
 import atr_harness as harness
-import classd_lab
+import classd_disk
 import lab
 from atr_harness import Report, case, wait_for
-from disk_trouble import Disk, Shim
+from disk_trouble import Shim
 
 SEGMENT = 4 << 20
 SMALL_DISK = 16  # MiB: room for three segments
@@ -19,41 +19,23 @@ FEW_BUFFERS = ['--log-buffers', 2, '--commit-bytes', 16384]  # a producer's wind
 QUIET = 1.0  # seconds in which nothing may be acknowledged
 
 
-class Trouble:
+class Trouble(classd_disk.DiskLab):
     """A lab whose log is on a disk of its own (disk), or behind the shim (shim)."""
 
     def __init__(self, disk=False, shim=False, args=()):
-        self.lab = classd_lab.Lab(['--log-segment-bytes', SEGMENT, *args], fresh=False)
-        self.disk = self.shim = None
-        try:
-            if disk:
-                self.disk = Disk(self.lab.work, SMALL_DISK)
-                self.lab.log = f'{self.disk.path}/log'
-                self.lab.args += ['--log', self.lab.log]
-            if shim:
-                self.shim = Shim(self.lab.work)
-                self.lab.environment = {**self.shim.environment,
-                                        'ASAN_OPTIONS': 'verify_asan_link_order=0'}
-                self.lab.args += ['--log-engine', 'pwritev2']
-            self.lab.start()
-            self.subscriber = self.lab.subscriber_process()
-            self.producer = self.lab.producer(SOURCE, rate=FAST)
-        except BaseException:
-            self.close()
-            raise
+        self.shim = shim
+        super().__init__(['--log-segment-bytes', SEGMENT, *args], SMALL_DISK if disk else 0)
 
-    def __enter__(self):
-        return self
+    def prepare(self):
+        if not self.shim:
+            return
+        self.shim = Shim(self.lab.work)
+        self.lab.environment = {**self.shim.environment,
+                                'ASAN_OPTIONS': 'verify_asan_link_order=0'}
+        self.lab.args += ['--log-engine', 'pwritev2']
 
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        if self.disk:
-            # Before the folder that it is mounted in goes.
-            self.lab.atr.kill()
-            self.disk.close()
-        self.lab.close()
+    def begin(self):
+        self.producer = self.lab.producer(SOURCE, rate=FAST)
 
     def taken(self):
         return self.producer.counts['taken']

@@ -13,12 +13,11 @@ import atrlog
 import atrwire as wire
 import classd_ack
 import classd_check
-import classd_lab
+import classd_disk
 import classd_record
 import lab
 import plan
 from atr_harness import Report, case
-from disk_trouble import Disk
 
 SOURCE, NUMBER = 'beta', plan.SOURCES['beta'][0]
 WINDOW, MAX_AHEAD = 4096, 65536  # classd_forge.class_d_plan
@@ -105,33 +104,14 @@ class Client:
         return entry, floor
 
 
-class World:
+class World(classd_disk.DiskLab):
     """A lab and a client. disk: megabytes of a disk for the log alone."""
 
     def __init__(self, disk=0, args=()):
-        self.lab = classd_lab.Lab(args, fresh=False)
-        self.disk = None
-        try:
-            if disk:
-                self.disk = Disk(self.lab.work, disk)
-                self.lab.log = f'{self.disk.path}/log'
-                self.lab.args += ['--log', self.lab.log]
-            self.lab.start()
-            self.subscriber = self.lab.subscriber_process()
-            self.client = Client(self.lab)
-        except BaseException:
-            self.__exit__()
-            raise
+        super().__init__(args, disk)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.disk:
-            if self.lab.atr:
-                self.lab.atr.kill()
-            self.disk.close()
-        self.lab.close()
+    def begin(self):
+        self.client = Client(self.lab)
 
     def restart(self, how):
         getattr(self.lab, how)()

@@ -13,6 +13,7 @@ import atr_harness as harness
 import atrlog
 import atrwire as wire
 import classd_forge
+import classd_lab
 import lab
 import plan
 import test_identity
@@ -43,7 +44,7 @@ class World:
         value['types'].append({**value['types'][1], 'id': REMARK, 'name': 'remark',
                                'state': {'op': 'last', 'key': ['text']}})
         value['rules'][0]['types'].append('remark')
-        self.lab = test_identity.classd_lab.Lab(
+        self.lab = classd_lab.Lab(
             ['--log-segment-bytes', SEGMENT, '--snapshot-events', 20000], value=value, fresh=False)
         self.next = 1
         self.start()

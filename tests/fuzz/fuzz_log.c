@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The log's reader over one segment of any bytes, whole or pruned: in bounds, and the same answer
  * twice. */
-#include "one_segment.h"
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../lib/log/reader_internal.h"
+#include "one_file.h"
 
 #define BLOCKS_MAX 64
 
@@ -30,7 +37,7 @@ static void mend_pruned(uint8_t *bytes, uint64_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct atr_hash *hash;
-	struct one_file one = {.storage = {&one_file_ops}};
+	struct one_file one = {.storage = {&one_file_ops}, .strict = true};
 	struct atr_log_scan a, b;
 	char error[512];
 	int first;
@@ -51,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((data[0] & 1) && one.pruned)
 		mend_pruned(one.bytes, one.size);
 	else if ((data[0] & 1) && one.size)
-		mend(one.bytes, one.size);
+		one_file_mend(one.bytes, one.size);
 	first = reader_scan(&one.storage, NULL, NULL, &a, hash, error, sizeof(error));
 	if (first && (first != -EBADMSG || !error[0]))
 		abort();

@@ -2,7 +2,7 @@
 /* Identities of any bytes, and the index over a log of one segment of any bytes: in bounds, and
  * what is said to be there can be found, counted and proven. */
 #include "../../lib/query/query.h"
-#include "one_segment.h"
+#include "one_file.h"
 
 #define BLOCKS_MAX  16
 #define IDENTITY    60 /* bytes of the input that are an identity */
@@ -35,7 +35,7 @@ static void ask(struct atr_query *query, const struct atr_query_key *key)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t text = size < IDENTITY ? size : IDENTITY;
-	struct one_file one = {.storage = {&one_file_ops}};
+	struct one_file one = {.storage = {&one_file_ops}, .strict = true};
 	struct atr_query_key key = {0};
 	struct atr_query *query;
 	char error[512];
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!one.bytes || !query)
 		abort();
 	memcpy(one.bytes, data + IDENTITY, size - IDENTITY);
-	mend(one.bytes, one.size);
+	one_file_mend(one.bytes, one.size);
 	atr_query_refresh(query, UINT64_MAX, UINT64_MAX, error, sizeof(error));
 	ask(query, &key);
 	atr_query_free(query);

@@ -7,22 +7,14 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <rte_eal.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
 #include <rte_ip.h>
 
 #include "../../../lib/feed/feed.h"
+#include "one_wire.h"
 
-#define MBUFS     511
-#define RING_SIZE 128 /* holds 127 packets */
-#define ROOM      2048
-#define FEED      5
-#define DEST_IP   0x0A000009
+#define FEED    5
+#define DEST_IP 0x0A000009
 
-static struct rte_mempool *payloads, *headers;
-static struct rte_ring *wire;
-static uint16_t port;
 static struct atr_iface iface;
 static struct atr_neighbours *neighbours;
 static struct atr_plan plan;
@@ -34,26 +26,8 @@ static struct atr_packet event = {.flags = ATR_FLAG_INLINE, .topic_id = 3, .send
 
 static int boot(void **state)
 {
-	static const struct rte_eth_conf conf;
-	char text[] = "feed --no-huge --no-pci --no-telemetry --no-shconf -m 128 -l 0";
-	char *args[16];
-	int count = 0, id;
-
 	(void)state;
-	for (char *arg = strtok(text, " "); arg; arg = strtok(NULL, " "))
-		args[count++] = arg;
-	if (rte_eal_init(count, args) < 0)
-		return -1;
-	payloads = rte_pktmbuf_pool_create("payloads", MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM + ROOM, 0);
-	headers = rte_pktmbuf_pool_create("headers", MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM + 64, 0);
-	wire = rte_ring_create("wire", RING_SIZE, 0, 0);
-	id = rte_eth_from_rings("feed", &wire, 1, &wire, 1, 0);
-	if (!payloads || !headers || id < 0)
-		return -1;
-	port = (uint16_t)id;
-	return rte_eth_dev_configure(port, 1, 1, &conf) ||
-	       rte_eth_rx_queue_setup(port, 0, 64, 0, NULL, payloads) ||
-	       rte_eth_tx_queue_setup(port, 0, 64, 0, NULL) || rte_eth_dev_start(port);
+	return boot_wire(0);
 }
 
 static int begin(void **state)

@@ -6,30 +6,12 @@
 #include <string.h>
 
 #include "../../../lib/wire/moldudp64.h"
+#include "gap_plan.h"
 
 #define REALM       7
-#define KEY         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 #define ENVELOPE_NS UINT64_C(1767323045678000000)
 
 static const uint8_t log_id[16] = {9, 8, 7};
-
-static const char plan_text[] =
-	"{\"atr_plan\":1,\"name\":\"gap\",\"version\":1,\"realm\":\"0000000000000007\","
-	"\"ingress\":{\"udp_port\":26400},\"sources\":[{\"id\":1,\"name\":\"s1\",\"role\":\"r\","
-	"\"keys\":[{\"id\":1,\"use\":\"frames\",\"public\":\"" KEY "\"}]}],"
-	"\"types\":[{\"id\":1,\"name\":\"reading\",\"binary\":{\"size\":8,\"fields\":["
-	"{\"name\":\"value\",\"at\":0,\"kind\":\"u32\"}]}},"
-	"{\"id\":2,\"name\":\"note\",\"binary\":{\"size\":4,\"fields\":["
-	"{\"name\":\"n\",\"at\":0,\"kind\":\"u32\"}],\"tail\":{\"name\":\"t\",\"max\":200}}}],"
-	"\"topics\":[{\"id\":1,\"name\":\"a.open\"}],"
-	"\"rules\":[{\"name\":\"r\",\"any_source\":true,\"topics\":[\"a.open\"],"
-	"\"types\":[\"reading\",\"note\"],\"feeds\":[\"all\"]},"
-	"{\"name\":\"b\",\"any_source\":true,\"topics\":[\"a.open\"],\"types\":[\"reading\"],"
-	"\"where\":[{\"field\":\"value\",\"op\":\">=\",\"value\":500}],\"feeds\":[\"big\"]}],"
-	"\"feeds\":[{\"id\":0,\"name\":\"all\",\"durability\":\"commit\",\"destinations\":[{\"to\":"
-	"\"10.0.0.9:5000\"}]},"
-	"{\"id\":1,\"name\":\"big\",\"durability\":\"commit\",\"destinations\":[{\"to\":\"10.0.0.9:"
-	"5001\"}]}]}";
 
 struct gap_log *gap_log_create(uint64_t segment_bytes)
 {
@@ -41,7 +23,7 @@ struct gap_log *gap_log_create(uint64_t segment_bytes)
 	memory_init(&log->disk);
 	log->segment_bytes = segment_bytes;
 	log->at = sizeof(struct atr_group_hdr);
-	log->plan = atr_plan_load(plan_text, sizeof(plan_text) - 1, error, sizeof(error));
+	log->plan = atr_plan_load(gap_plan_text, sizeof(gap_plan_text) - 1, error, sizeof(error));
 	if (!log->plan) {
 		fprintf(stderr, "%s\n", error);
 		abort();

@@ -7,12 +7,10 @@
 #include <cmocka.h>
 
 #include <rte_cycles.h>
-#include <rte_eal.h>
-#include <rte_eth_ring.h>
-#include <rte_ethdev.h>
 
 #include "../../../lib/gapfill/gap_gate.h"
 #include "../../../lib/gapfill/gap_server.h"
+#include "../feed/one_wire.h"
 #include "gap_log.h"
 
 #define SHARD      GAP_SHARD
@@ -23,40 +21,18 @@
 #define FEED_PORT  26401
 #define REQUESTS   64
 
-static struct rte_mempool *pool, *headers;
-static struct rte_ring *wire;
 static struct atr_iface iface;
 static struct atr_feeds feeds;
 static struct atr_feed_routes routes[3];
 static struct atr_program program;
 static struct atr_gap_gate gate;
 static struct gap_log *gap;
-static uint16_t port;
 static uint64_t now_tsc;
 
 static int boot(void **state)
 {
-	static const struct rte_eth_conf conf;
-	char text[] = "gap --no-huge --no-pci --no-telemetry --no-shconf -m 128 -l 0";
-	char *args[16];
-	int count = 0, id;
-
 	(void)state;
-	for (char *arg = strtok(text, " "); arg; arg = strtok(NULL, " "))
-		args[count++] = arg;
-	if (rte_eal_init(count, args) < 0)
-		return -1;
-	pool = rte_pktmbuf_pool_create("pool", 511, 0, RTE_ALIGN(sizeof(struct atr_meta), 64),
-				       RTE_PKTMBUF_HEADROOM + 2048, 0);
-	headers = rte_pktmbuf_pool_create("headers", 511, 0, 0, RTE_PKTMBUF_HEADROOM + 64, 0);
-	wire = rte_ring_create("wire", 128, 0, 0);
-	id = rte_eth_from_rings("gap", &wire, 1, &wire, 1, 0);
-	if (!pool || !headers || id < 0)
-		return -1;
-	port = (uint16_t)id;
-	return rte_eth_dev_configure(port, 1, 1, &conf) ||
-	       rte_eth_rx_queue_setup(port, 0, 64, 0, NULL, pool) ||
-	       rte_eth_tx_queue_setup(port, 0, 64, 0, NULL) || rte_eth_dev_start(port);
+	return boot_wire(RTE_ALIGN(sizeof(struct atr_meta), 64));
 }
 
 /* Feed 0 goes to one host, feed 1 to a group on interface 0. Messages 1 to 20 of each were sent,
@@ -75,12 +51,12 @@ static int begin(void **state)
 	memset(routes, 0, sizeof(routes));
 	feeds.ifaces = &iface;
 	feeds.iface_count = 1;
-	feeds.payloads = pool;
+	feeds.payloads = payloads;
 	feeds.headers = headers;
 	feeds.tx[0].port_id = port;
 	for (unsigned int f = 0; f < GAP_FEEDS; f++) {
 		struct atr_feed_out *out = &feeds.feed[f];
-		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		struct rte_mbuf *m = rte_pktmbuf_alloc(payloads);
 
 		atr_mold_session(out->session, f, SHARD, EPOCH);
 		out->next_sequence = 21;
@@ -122,7 +98,7 @@ static int end(void **state)
 	for (unsigned int f = 0; f < GAP_FEEDS; f++)
 		atr_recent_free(&feeds.feed[f].recent);
 	gap_log_free(gap);
-	return rte_mempool_in_use_count(pool) || rte_mempool_in_use_count(headers);
+	return rte_mempool_in_use_count(payloads) || rte_mempool_in_use_count(headers);
 }
 
 static void request(uint8_t *out, uint32_t feed, uint32_t shard, uint32_t epoch, uint64_t sequence)
@@ -264,7 +240,7 @@ static void server_answers(void **state)
 		atr_gap_reader_create(&gap->disk.storage, SHARD, 16, error, sizeof(error));
 	server.durable[SHARD] = &gap->groups;
 	for (uint64_t sequence = 5; sequence < 2000; sequence += 1990) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		struct rte_mbuf *m = rte_pktmbuf_alloc(payloads);
 		uint8_t *p = (uint8_t *)rte_pktmbuf_append(m, 42 + ATR_MOLD_HDR_SIZE);
 
 		memset(p, 0, 42);

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <rte_eal.h>
 #include <sodium.h>
 
 #include "../../../lib/identity/identity.h"
+#include "../boot_eal.h"
 
 #define WINDOW_MS 20000
 #define CAPACITY  256
@@ -20,14 +20,10 @@
 
 static int boot(void **state)
 {
-	char text[] = "identity --no-huge --no-pci --no-telemetry --no-shconf -m 64 -l 0";
-	char *args[16];
-	int count = 0;
+	char text[] = BOOT_EAL "64";
 
 	(void)state;
-	for (char *arg = strtok(text, " "); arg; arg = strtok(NULL, " "))
-		args[count++] = arg;
-	return rte_eal_init(count, args) < 0 || sodium_init() < 0;
+	return boot_eal(text) < 0 || sodium_init() < 0;
 }
 
 static void uuid_of(uint32_t id, uint8_t uuid[16])

@@ -10,10 +10,10 @@
 #include <cmocka.h>
 
 #include <rte_cycles.h>
-#include <rte_eal.h>
 
 #include "../../../lib/bridge/bridge.h"
 #include "../../../lib/ledger/ledger.h"
+#include "../boot_eal.h"
 
 #define NODES    3
 #define READINGS 2000
@@ -26,14 +26,11 @@ static int stop, go[NODES];
 
 static int boot(void **state)
 {
-	char text[] = "ledger --no-huge --no-pci --no-telemetry --no-shconf -m 64 -l 0";
-	char *args[16], name[16] = "r__";
-	int count = 0;
+	char text[] = BOOT_EAL "64";
+	char name[16] = "r__";
 
 	(void)state;
-	for (char *arg = strtok(text, " "); arg; arg = strtok(NULL, " "))
-		args[count++] = arg;
-	if (rte_eal_init(count, args) < 0)
+	if (boot_eal(text) < 0)
 		return -1;
 	ledger.nodes = NODES;
 	for (unsigned int i = 0; i < NODES; i++) {

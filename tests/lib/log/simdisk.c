@@ -17,8 +17,12 @@ uint64_t sim_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
+static struct atr_storage_ops beside_ops; /* the same as of the disk itself */
+
 static struct simdisk *sim(struct atr_storage *storage)
 {
+	if (storage->ops == &beside_ops)
+		return ((struct sim_beside *)storage)->disk;
 	return (struct simdisk *)storage;
 }
 
@@ -31,8 +35,10 @@ static void die(const char *what)
 static bool alive(struct simdisk *disk)
 {
 	disk->boundary++;
-	if (disk->boundary == disk->crash_at)
+	if (disk->boundary == disk->crash_at || (disk->power_off && *disk->power_off))
 		disk->crashed = true;
+	if (disk->crashed && disk->power_off)
+		*disk->power_off = true;
 	return !disk->crashed;
 }
 
@@ -42,6 +48,16 @@ struct atr_file *simdisk_file(struct simdisk *disk, const char *name)
 		if (strcmp(disk->file[i].name, name) == 0)
 			return &disk->file[i];
 	return NULL;
+}
+
+/* The oldest place that is free. */
+static struct atr_file *place(struct simdisk *disk)
+{
+	struct atr_file *file = simdisk_file(disk, "");
+
+	if (!file && disk->files == SIM_FILES_MAX)
+		die("too many files");
+	return file ? file : &disk->file[disk->files++];
 }
 
 static int sim_open(struct atr_storage *storage, const char *name, bool create, uint64_t *size,
@@ -61,10 +77,8 @@ static int sim_open(struct atr_storage *storage, const char *name, bool create, 
 	if (!file) {
 		if (*size > disk->room)
 			return -ENOSPC;
-		if (disk->files == SIM_FILES_MAX)
-			die("too many files");
 		disk->room -= *size;
-		file = &disk->file[disk->files++];
+		file = place(disk);
 		*file = (struct atr_file){.size = *size};
 		snprintf(file->name, sizeof(file->name), "%s", name);
 		file->durable = calloc(1, *size);
@@ -72,7 +86,10 @@ static int sim_open(struct atr_storage *storage, const char *name, bool create, 
 	}
 	*size = file->size;
 	*out = file;
-	return alive(disk) ? 0 : -EIO;
+	if (!alive(disk))
+		return -EIO;
+	file->opens++;
+	return 0;
 }
 
 static void sim_close(struct atr_storage *storage, struct atr_file *file)
@@ -80,8 +97,9 @@ static void sim_close(struct atr_storage *storage, struct atr_file *file)
 	struct simdisk *disk = sim(storage);
 
 	for (unsigned int i = 0; i < disk->ops; i++)
-		if (disk->op[i].file == file && !disk->crashed)
+		if (disk->op[i].file == file && disk->op[i].owner == storage && !disk->crashed)
 			die("closed with operations under way");
+	file->opens--;
 }
 
 static int sim_read(struct atr_storage *storage, struct atr_file *file, void *buffer, size_t length,
@@ -94,14 +112,16 @@ static int sim_read(struct atr_storage *storage, struct atr_file *file, void *bu
 	return 0;
 }
 
-static void queue(struct simdisk *disk, struct atr_file *file, void *cookie, uint64_t sync,
+static void queue(struct atr_storage *owner, struct atr_file *file, void *cookie, uint64_t sync,
 		  uint64_t offset)
 {
+	struct simdisk *disk = sim(owner);
 	unsigned int wait =
 		disk->slowness ? (unsigned int)(sim_random(&disk->random) % (disk->slowness + 1))
 			       : 0;
 
-	disk->op[disk->ops++] = (struct sim_op){.cookie = cookie,
+	disk->op[disk->ops++] = (struct sim_op){.owner = owner,
+						.cookie = cookie,
 						.file = file,
 						.sync = sync,
 						.write_offset = offset,
@@ -130,7 +150,7 @@ static int sim_write(struct atr_storage *storage, struct atr_file *file, const v
 	write->data = malloc(length);
 	memcpy(write->data, buffer, length);
 	memcpy(file->current + offset, buffer, length);
-	queue(disk, file, cookie, 0, offset);
+	queue(storage, file, cookie, 0, offset);
 	return alive(disk) ? 0 : -EIO;
 }
 
@@ -147,7 +167,7 @@ static int sim_sync(struct atr_storage *storage, struct atr_file *file, void *co
 	for (unsigned int i = 0; i < file->writes; i++)
 		if (file->write[i].completed && file->write[i].sync == 0)
 			file->write[i].sync = disk->syncs;
-	queue(disk, file, cookie, disk->syncs, 0);
+	queue(storage, file, cookie, disk->syncs, 0);
 	return alive(disk) ? 0 : -EIO;
 }
 
@@ -157,6 +177,19 @@ static void forget(struct atr_file *file, unsigned int i)
 	memmove(&file->write[i], &file->write[i + 1],
 		(file->writes - i - 1) * sizeof(*file->write));
 	file->writes--;
+}
+
+/* Others keep pointers to their files: the place stays, free. */
+static void drop(struct atr_file *file)
+{
+	if (file->opens)
+		die("removed while it is open");
+	while (file->writes > 0)
+		forget(file, 0);
+	free(file->write);
+	free(file->durable);
+	free(file->current);
+	*file = (struct atr_file){0};
 }
 
 /* As kernels do: after a sync that failed some of what it covered is never written, and no later
@@ -196,19 +229,29 @@ static int settle_write(struct simdisk *disk, struct sim_op *op)
 	return -EIO;
 }
 
-/* Index of an operation that may finish now, or -1. */
-static int choose(struct simdisk *disk)
+/* Index of an operation of this owner that may finish now, or -1. */
+static int choose(struct simdisk *disk, const struct atr_storage *owner)
 {
 	unsigned int start = (unsigned int)(sim_random(&disk->random) % disk->ops);
 
 	for (unsigned int k = 0; k < disk->ops; k++) {
 		unsigned int i = (start + k) % disk->ops;
 
+		if (disk->op[i].owner != owner)
+			continue;
 		if (disk->op[i].not_before == 0)
 			return (int)i;
 		disk->op[i].not_before--;
 	}
 	return -1;
+}
+
+static bool owns(const struct simdisk *disk, const struct atr_storage *owner)
+{
+	for (unsigned int i = 0; i < disk->ops; i++)
+		if (disk->op[i].owner == owner)
+			return true;
+	return false;
 }
 
 static int sim_reap(struct atr_storage *storage, struct atr_completion *out, unsigned int max,
@@ -217,8 +260,8 @@ static int sim_reap(struct atr_storage *storage, struct atr_completion *out, uns
 	struct simdisk *disk = sim(storage);
 	unsigned int n = 0;
 
-	while (!disk->crashed && disk->ops > 0 && n < max) {
-		int i = choose(disk);
+	while (!disk->crashed && owns(disk, storage) && n < max) {
+		int i = choose(disk, storage);
 		struct sim_op op;
 
 		if (i < 0 && wait && n == 0)
@@ -255,12 +298,14 @@ static int sim_list(struct atr_storage *storage, unsigned int index, char *name,
 {
 	struct simdisk *disk = sim(storage);
 	char names[SIM_FILES_MAX][SIM_NAME_MAX];
+	unsigned int count = 0;
 
-	if (index >= disk->files)
-		return -ENOENT;
 	for (unsigned int i = 0; i < disk->files; i++)
-		memcpy(names[i], disk->file[i].name, SIM_NAME_MAX);
-	qsort(names, disk->files, SIM_NAME_MAX, compare);
+		if (disk->file[i].name[0])
+			memcpy(names[count++], disk->file[i].name, SIM_NAME_MAX);
+	if (index >= count)
+		return -ENOENT;
+	qsort(names, count, SIM_NAME_MAX, compare);
 	snprintf(name, size, "%s", names[index]);
 	return 0;
 }
@@ -289,9 +334,8 @@ static int sim_remove(struct atr_storage *storage, const char *name)
 		return -EIO;
 	if (!file)
 		return -ENOENT;
-	/* Others keep pointers to their files: only the name goes. */
 	disk->room += file->size;
-	snprintf(file->name, sizeof(file->name), "(removed %u)", (unsigned int)disk->boundary);
+	drop(file);
 	return alive(disk) ? 0 : -EIO;
 }
 
@@ -323,6 +367,8 @@ void simdisk_init(struct simdisk *disk, uint64_t seed)
 {
 	memset(disk, 0, sizeof(*disk));
 	disk->base.ops = &sim_ops;
+	beside_ops = sim_ops;
+	disk->beside = (struct sim_beside){.base = {&beside_ops}, .disk = disk};
 	disk->random = seed;
 	disk->room = UINT64_MAX;
 	disk->queue = ATR_STORAGE_QUEUE;
@@ -350,11 +396,13 @@ void simdisk_restart(struct simdisk *disk)
 	for (unsigned int i = 0; i < disk->files; i++) {
 		struct atr_file *file = &disk->file[i];
 
+		file->opens = 0;
 		while (file->writes > 0) {
 			survive(disk, file, &file->write[0], tear);
 			forget(file, 0);
 		}
-		memcpy(file->current, file->durable, file->size);
+		if (file->size)
+			memcpy(file->current, file->durable, file->size);
 	}
 	disk->ops = 0;
 	disk->crashed = false;
@@ -367,10 +415,7 @@ void simdisk_restart(struct simdisk *disk)
 void simdisk_free(struct simdisk *disk)
 {
 	for (unsigned int i = 0; i < disk->files; i++) {
-		while (disk->file[i].writes > 0)
-			forget(&disk->file[i], 0);
-		free(disk->file[i].write);
-		free(disk->file[i].durable);
-		free(disk->file[i].current);
+		disk->file[i].opens = 0;
+		drop(&disk->file[i]);
 	}
 }

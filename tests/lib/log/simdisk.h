@@ -11,7 +11,7 @@
 
 #include "../../../lib/storage/storage.h"
 
-#define SIM_FILES_MAX 24
+#define SIM_FILES_MAX 48
 #define SIM_NAME_MAX  64
 
 struct sim_write {
@@ -24,15 +24,17 @@ struct sim_write {
 };
 
 struct atr_file {
-	char name[SIM_NAME_MAX];
+	char name[SIM_NAME_MAX]; /* "": removed, and nobody has it open */
 	uint64_t size;
 	uint8_t *durable; /* what a crash cannot take */
 	uint8_t *current; /* what a read sees */
 	struct sim_write *write;
 	unsigned int writes, room;
+	unsigned int opens;
 };
 
 struct sim_op {
+	const struct atr_storage *owner; /* who asked, and will reap it */
 	void *cookie;
 	struct atr_file *file;
 	uint64_t sync; /* number of a sync, or 0 */
@@ -40,8 +42,15 @@ struct sim_op {
 	unsigned int not_before; /* reaps to come before it may finish */
 };
 
+/* A second storage on the same disk, as another thread of the appliance has one. */
+struct sim_beside {
+	struct atr_storage base;
+	struct simdisk *disk;
+};
+
 struct simdisk {
 	struct atr_storage base;
+	struct sim_beside beside;
 	uint64_t random;
 	struct atr_file file[SIM_FILES_MAX];
 	unsigned int files;
@@ -50,6 +59,8 @@ struct simdisk {
 	uint64_t syncs;
 	uint64_t boundary, crash_at; /* 0: never */
 	bool crashed;
+	bool *power_off; /* set by a crash, and one where it is set; NULL: this disk crashes alone
+			  */
 	uint64_t writes_seen, syncs_seen;
 	uint64_t fail_write, fail_sync; /* the how-many-eth fails with EIO; 0: none */
 	bool failed;                    /* it has */

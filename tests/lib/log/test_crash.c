@@ -27,12 +27,14 @@ static unsigned int runs, torn_runs, behind_runs, beyond_runs;
 static const char *reader_agrees(struct drive *drive, const struct finding *finding)
 {
 	static const struct atr_log_visitor visitor;
+	const struct atr_log_scan_options options = {.hash = drive->params.hash};
 	struct atr_log_scan *scan = calloc(1, sizeof(*scan));
 	static char error[256];
 	const char *wrong = NULL;
 	uint8_t root[32];
 
-	if (atr_log_scan(&drive->disk.base, &visitor, scan, error, sizeof(error)) < 0) {
+	if (atr_log_scan_with(&drive->disk.base, &options, &visitor, scan, error, sizeof(error)) <
+	    0) {
 		wrong = error;
 	} else if (finding->end.offset != 0) {
 		atr_frontier_root(&scan->end.frontier, root);

@@ -322,11 +322,41 @@ static void put_back(void **state)
 	assert_int_equal(second.groups, 2);
 }
 
+/* Invariant: groups that a start finds beyond the anchor are anchored when the log is opened,
+ * before they can be published. */
+static void what_is_found_is_anchored(void **state)
+{
+	struct atr_checkpoint anchored;
+	struct atr_log_scan s;
+	char command[256];
+
+	(void)state;
+	start();
+	write_groups(1);
+	snprintf(command, sizeof(command), "cp %s/shard-0.checkpoint %s/before", life.anchors,
+		 life.directory);
+	assert_int_equal(system(command), 0);
+	write_groups(1);
+	atr_log_close(life.log);
+	life.log = NULL;
+	snprintf(command, sizeof(command), "mv %s/before %s/shard-0.checkpoint", life.directory,
+		 life.anchors);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(scan(&s), 0);
+	life.log = open_at(&s.end);
+	assert_non_null(life.log);
+	assert_int_equal(
+		atr_anchor_load(life.anchor, 0, ORIGIN, life.key, &anchored, error, sizeof(error)),
+		0);
+	assert_int_equal(anchored.size, s.end.frontier.size);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(snapshots), T(given_up_and_used_again), T(put_back)};
+	const struct CMUnitTest tests[] = {T(snapshots), T(given_up_and_used_again), T(put_back),
+					   T(what_is_found_is_anchored)};
 
 	if (atr_sign_init() < 0)
 		return 1;

@@ -255,15 +255,45 @@ static void from_within(void **state)
 	}
 }
 
+/* Invariant: a pass may begin at the anchored size, or behind it, with groups to follow, and is
+ * refused where the tree there has another root. */
+static void anchored_where_the_pass_begins(void **state)
+{
+	struct atr_log_scan s, whole;
+	struct atr_log_visitor visitor = {&whole, NULL, keep_end, NULL};
+	struct atr_checkpoint checkpoint = {0};
+	struct atr_log_scan_options options = {.anchored = &checkpoint, .anchor_name = "a"};
+
+	(void)state;
+	write_sample(12);
+	assert_int_equal(atr_log_scan(&disk.storage, &visitor, &whole, error, sizeof(error)), 0);
+	for (unsigned int g = 0; g < 12; g++) {
+		checkpoint.size = ends[g].frontier.size;
+		atr_frontier_root(&ends[g].frontier, checkpoint.root);
+		for (unsigned int from = g; from < 12; from++) {
+			options.from = &ends[from];
+			assert_int_equal(scan_with(&options, &s), 0);
+		}
+		options.from = &ends[g];
+		checkpoint.root[g] ^= 1;
+		assert_int_equal(scan_with(&options, &s), -EBADMSG);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, done)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(documents),           T(forged_chunks),
-		T(unfinished_document), T(document_of_two_starts),
-		T(forged_snapshots),    T(anchored),
-		T(anchored_and_gone),   T(from_within),
+		T(documents),
+		T(forged_chunks),
+		T(unfinished_document),
+		T(document_of_two_starts),
+		T(forged_snapshots),
+		T(anchored),
+		T(anchored_and_gone),
+		T(from_within),
+		T(anchored_where_the_pass_begins),
 	};
 
 	if (sodium_init() < 0)

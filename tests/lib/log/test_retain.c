@@ -140,6 +140,49 @@ static void without_snapshot(void **state)
 	assert_non_null(strstr(error, "no snapshot"));
 }
 
+/* Invariant: a pass may begin where a segment ended that has given up its entries since, though not
+ * in the midst of it. */
+static void from_the_end_of_a_pruned_segment(void **state)
+{
+	struct atr_log_end end[NAIVE_GROUPS];
+	struct atr_log_scan whole, s;
+	struct atr_log_follow_params params = {.storage = &disk.storage};
+	struct atr_log_scan_options options = {0};
+	struct atr_log_follow *follow;
+	struct atr_log_retained out;
+	unsigned int ends = 0, refused = 0;
+
+	(void)state;
+	write_segments(5);
+	follow = atr_log_follow_open(&params, error, sizeof(error));
+	for (uint64_t g = 0; g < naive.groups; g++) {
+		assert_int_equal(atr_log_follow_take(follow, naive.groups, 1,
+						     &(struct atr_log_visitor){0}, error,
+						     sizeof(error)),
+				 1);
+		end[g] = *atr_log_follow_end(follow);
+	}
+	atr_log_follow_close(follow);
+	assert_int_equal(retain(3, &out), 0);
+	scan_all(&whole);
+	for (uint64_t g = 0; g + 1 < naive.groups; g++) {
+		bool last = end[g].segment != end[g + 1].segment;
+
+		options.from = &end[g];
+		if (end[g].segment < 3 && !last) {
+			assert_int_equal(scan_with(&options, &s), -EBADMSG);
+			refused++;
+			continue;
+		}
+		assert_int_equal(scan_with(&options, &s), 0);
+		assert_int_equal(s.groups, naive.groups - 1 - g);
+		assert_memory_equal(&s.end, &whole.end, sizeof(s.end));
+		ends += last && end[g].segment < 3;
+	}
+	assert_int_equal(ends, 3);
+	assert_true(refused > 0);
+}
+
 /* Invariant: wherever giving up is cut short, the log stays whole, and the next call ends it. */
 static void cut_short(void **state)
 {
@@ -253,8 +296,10 @@ static void forecast(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(gives_up_entries), T(keeps_what_it_must), T(without_snapshot), T(cut_short),
-		T(damaged_stays),    T(pruned_files),       T(forecast),
+		T(gives_up_entries), T(keeps_what_it_must),
+		T(without_snapshot), T(cut_short),
+		T(damaged_stays),    T(pruned_files),
+		T(forecast),         T(from_the_end_of_a_pruned_segment),
 	};
 
 	if (sodium_init() < 0)

@@ -325,6 +325,33 @@ static void on_a_disk(const char *engine)
 	free(finding);
 }
 
+/* Invariant: a group that a killed process had written and not synced is synced when the log is
+ * opened behind it. */
+static void what_is_found_is_synced(void **state)
+{
+	struct finding finding;
+	struct drive *drive = start(3, &finding);
+	struct atr_file *file;
+
+	(void)state;
+	assert_true(drive_open(drive, &finding.end));
+	assert_true(drive_seal(drive));
+	file = simdisk_file(&drive->disk, "segment-0000000000000000.atr");
+	for (unsigned int i = 0; i < 1000 && file->writes == 0; i++)
+		atr_log_work(drive->log);
+	drive_close(drive);
+	assert_int_equal(file->writes, 1);
+	/* The kernel has it still. */
+	memcpy(file->durable, file->current, file->size);
+	assert_null(check_log(&drive->disk, &drive->model, 0, &finding));
+	assert_int_equal(finding.groups, 1);
+	memset(file->durable + ATR_LOG_BLOCK, 0, file->size - ATR_LOG_BLOCK);
+	assert_true(drive_open(drive, &finding.end));
+	assert_int_equal(file->writes, 0);
+	assert_memory_equal(file->durable, file->current, file->size);
+	stop(drive);
+}
+
 static void on_a_disk_plain(void **state)
 {
 	(void)state;
@@ -345,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_is_waited_for),
 		cmocka_unit_test(checkpoints),
 		cmocka_unit_test(what_is_not_opened),
+		cmocka_unit_test(what_is_found_is_synced),
 		cmocka_unit_test(on_a_disk_plain),
 		cmocka_unit_test(on_a_disk_best),
 	};

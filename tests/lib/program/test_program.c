@@ -6,10 +6,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <rte_eal.h>
-
 #include "../../../lib/clock/clock.h"
 #include "../../../lib/program/program.h"
+#include "../boot_eal.h"
 
 static struct atr_feed feeds[3];
 static struct atr_plan plan;
@@ -18,14 +17,10 @@ static struct atr_machine machine;
 
 static int boot(void **state)
 {
-	char text[] = "program --no-huge --no-pci --no-telemetry --no-shconf -m 64 -l 0";
-	char *args[16];
-	int count = 0;
+	char text[] = BOOT_EAL "64";
 
 	(void)state;
-	for (char *arg = strtok(text, " "); arg; arg = strtok(NULL, " "))
-		args[count++] = arg;
-	return rte_eal_init(count, args) < 0;
+	return boot_eal(text) < 0;
 }
 
 static int begin(void **state)

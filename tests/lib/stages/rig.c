@@ -10,12 +10,12 @@
 #include <cmocka.h>
 
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 #include <sodium.h>
 
+#include "../boot_eal.h"
 #include "rig_plan.h"
 
 #define MBUFS       4095
@@ -56,15 +56,10 @@ static void one_port(unsigned int p)
 
 int rig_boot(void **state)
 {
-	char text[] = "rig --no-huge --no-pci --no-telemetry --no-shconf -m 192 -l 0 "
-		      "--log-level lib.eal:4";
-	char *args[16];
-	int count = 0;
+	char text[] = BOOT_EAL "192 --log-level lib.eal:4";
 
 	(void)state;
-	for (char *arg = strtok(text, " "); arg; arg = strtok(NULL, " "))
-		args[count++] = arg;
-	if (rte_eal_init(count, args) < 0 || atr_sign_init() < 0)
+	if (boot_eal(text) < 0 || atr_sign_init() < 0)
 		return -1;
 	atr_typecheck_select(512);
 	atr_net_select(512);

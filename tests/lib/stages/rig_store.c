@@ -91,7 +91,8 @@ static int read_all(struct rig_store *store)
 		const struct atr_recovery_params params = {.name = "disk",
 							   .storage = &store->disk[s].base,
 							   .shard = s,
-							   .shards = store->shards};
+							   .shards = store->shards,
+							   .hash = store->hash};
 
 		rc = atr_recovery_read(&store->recovery[s], &params, store->error,
 				       sizeof(store->error));
