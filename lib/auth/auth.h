@@ -72,8 +72,8 @@ size_t atr_auth_footprint(const struct atr_auth_params *params);
 uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
 		       const uint8_t leaf[ATR_HASH_SIZE], void *cookie);
 
-/* Brings what atr_auth_frame will look at near the CPU, if the frame is of the tree that the last one
- * was of. */
+/* Brings what atr_auth_frame will look at near the CPU, if the frame is of the tree that the last
+ * one was of. */
 void atr_auth_prefetch(const struct atr_auth *auth, const struct atr_frame *frame);
 
 /* Counts a frame that came out of the hold with ATR_OK and is not shown to atr_auth_frame again:

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-#define PREFETCH_LEVELS 2 /* half of all paths end at the first pair, half of the others above it \
-			   */
+#define PREFETCH_LEVELS                                                           \
+	2 /* half of all paths end at the first pair, half of the others above it \
+	   */
 
 /* Where a path stands: node index at level among last + 1 nodes (RFC 9162, 2.1.3.2: fn and sn). A
  * node without sibling is the same as its parent; it is named where it has one. */
