@@ -49,8 +49,7 @@ __attribute__((target("avx2"))) static uint64_t sum_avx2(const uint8_t *p, size_
 	return sum_blocks(p, length);
 }
 
-__attribute__((target("avx512f,prefer-vector-width=512"))) static uint64_t sum_avx512(
-	const uint8_t *p, size_t length)
+__attribute__((target("avx512f"))) static uint64_t sum_avx512(const uint8_t *p, size_t length)
 {
 	return sum_blocks(p, length);
 }
