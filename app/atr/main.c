@@ -8,12 +8,10 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
-#include <rte_vect.h>
 
 #include "appliance.h"
 
-#define EAL_ARGS_EXTRA 2 /* one option and the terminating NULL */
-#define SIMD_BITS_MAX  512
+#define EAL_ARGS_EXTRA 3 /* two options and the terminating NULL */
 
 static volatile int stop;
 
@@ -46,6 +44,8 @@ static int eal_init(int argc, char **argv)
 					      NULL};
 	static const char *const simd[] = {"--force-max-simd-bitwidth", NULL};
 	static const char *const no_huge[] = {"--no-huge", NULL};
+	/* As an argument: EAL forgets what was set before it starts. */
+	static char widest[] = "--force-max-simd-bitwidth=512";
 	static char in_memory[] = "--in-memory", no_shconf[] = "--no-shconf";
 	char **args = calloc((size_t)argc + EAL_ARGS_EXTRA, sizeof(*args));
 	int count = 0, rc;
@@ -55,10 +55,10 @@ static int eal_init(int argc, char **argv)
 	args[count++] = argv[0];
 	if (!given(argc, argv, sharing))
 		args[count++] = given(argc, argv, no_huge) ? no_shconf : in_memory;
+	if (!given(argc, argv, simd))
+		args[count++] = widest;
 	for (int i = 1; i < argc; i++)
 		args[count++] = argv[i];
-	if (!given(argc, argv, simd))
-		rte_vect_set_max_simd_bitwidth(SIMD_BITS_MAX);
 	rc = rte_eal_init(count, args);
 	/* Count of EAL's arguments in argv's numbering. */
 	if (rc >= 0)

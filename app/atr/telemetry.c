@@ -11,6 +11,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_vect.h>
 #include "telemetry.h"
 
 #define PAGE 32 /* entries of a list in one answer: DPDK cuts it off at 16 KiB */
@@ -52,6 +53,7 @@ static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_string(d, "version", ATR_VERSION);
 	rte_tel_data_add_dict_string(d, "state", phases[a->phase]);
 	rte_tel_data_add_dict_string(d, "durability", atr_durability_name(a->options.durability));
+	rte_tel_data_add_dict_u64(d, "simd_bits", rte_vect_get_max_simd_bitwidth());
 	telemetry_keys(a, d);
 	rte_tel_data_add_dict_u64(d, "epoch", atr_state_epoch(a->state));
 	rte_tel_data_add_dict_u64(d, "uptime_s", (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());

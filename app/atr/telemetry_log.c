@@ -80,6 +80,7 @@ static void one_log(struct rte_tel_data *d, const struct atr_log *log,
 	rte_tel_data_add_dict_u64(d, "writes", s.writes);
 	rte_tel_data_add_dict_u64(d, "syncs", s.syncs);
 	rte_tel_data_add_dict_u64(d, "sync_us_mean", mean_us(s.sync_cycles, s.syncs));
+	rte_tel_data_add_dict_u64(d, "sync_us_max", mean_us(s.sync_cycles_max, 1));
 	rte_tel_data_add_dict_u64(d, "anchors", s.anchors);
 	rte_tel_data_add_dict_u64(d, "anchor_us_mean", mean_us(s.anchor_cycles, s.anchors));
 	rte_tel_data_add_dict_u64(d, "groups_under_way", s.groups_under_way);

@@ -156,7 +156,8 @@ enum atr_log_state atr_log_state(const struct atr_log *log, const char **sentenc
 struct atr_log_stats {
 	uint64_t groups, records, bytes; /* durable */
 	uint64_t writes, syncs;
-	uint64_t sync_cycles;     /* TSC */
+	uint64_t sync_cycles;     /* TSC, of all syncs */
+	uint64_t sync_cycles_max; /* of the longest */
 	uint64_t segment, offset; /* end of the log */
 	uint64_t leaves;
 	uint64_t

@@ -43,6 +43,7 @@ void atr_log_stats(const struct atr_log *log, struct atr_log_stats *out)
 		.writes = load(&stats->writes),
 		.syncs = load(&stats->syncs),
 		.sync_cycles = load(&stats->sync_cycles),
+		.sync_cycles_max = load(&stats->sync_cycles_max),
 		.segment = load(&stats->segment),
 		.offset = load(&stats->offset),
 		.leaves = load(&stats->leaves),

@@ -32,7 +32,7 @@ static unsigned int write_done(struct atr_log *log, struct log_slot *slot, int r
 static unsigned int sync_done(struct atr_log *log, int result)
 {
 	struct atr_log_stats *stats = &log->stats;
-	uint64_t records = stats->records, bytes = stats->bytes;
+	uint64_t records = stats->records, bytes = stats->bytes, took;
 	const struct log_slot *newest = log_slot(log, log->sync_upto - 1);
 
 	log->sync_busy = false;
@@ -42,7 +42,10 @@ static unsigned int sync_done(struct atr_log *log, int result)
 	}
 	if (log->state == ATR_LOG_BROKEN)
 		return 1;
-	log_count(&stats->sync_cycles, stats->sync_cycles + rte_rdtsc() - log->sync_tsc);
+	took = rte_rdtsc() - log->sync_tsc;
+	log_count(&stats->sync_cycles, stats->sync_cycles + took);
+	if (took > stats->sync_cycles_max)
+		log_count(&stats->sync_cycles_max, took);
 	log_count(&stats->syncs, stats->syncs + 1);
 	if (!log_sign(log, &newest->after))
 		return 1;

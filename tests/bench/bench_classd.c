@@ -241,9 +241,10 @@ static void report(double disk, double *median)
 	       path_rig.control->stats.roots_verified);
 	printf("  the disk alone: %.3f GB/s in writes of %u KiB, %.2f M msg/s; class-d is %.0f%% "
 	       "of "
-	       "it; syncs %" PRIu64 ", mean %.0f us\n",
+	       "it; syncs %" PRIu64 ", mean %.0f us, longest %.0f us\n",
 	       disk * 1e-9, DISK_WRITE >> 10, disk / each * 1e-6, 100 * *median * 1e6 * each / disk,
-	       s.syncs, (double)s.sync_cycles * 1e6 / (double)rte_get_tsc_hz() / (double)s.syncs);
+	       s.syncs, (double)s.sync_cycles * 1e6 / (double)rte_get_tsc_hz() / (double)s.syncs,
+	       (double)s.sync_cycles_max * 1e6 / (double)rte_get_tsc_hz());
 	path_rig_stages();
 	if (published() != expect || shard->feeds->feed[0].stats.messages != expect ||
 	    shard->feeds->tx[0].dropped || shard->feeds->feed[0].stats.no_mbuf ||

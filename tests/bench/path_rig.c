@@ -362,10 +362,10 @@ void path_rig_start(int argc, char **argv)
 {
 	int args, c;
 
-	rte_vect_set_max_simd_bitwidth(512);
 	args = rte_eal_init(argc, argv);
 	if (args < 0 || atr_sign_init() < 0)
 		path_die("EAL or libsodium does not start");
+	rte_vect_set_max_simd_bitwidth(512); /* unless EAL was told otherwise, as atr does */
 	argc -= args;
 	argv += args;
 	optind = 1;

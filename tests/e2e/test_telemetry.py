@@ -38,6 +38,13 @@ def lab():
 
 
 @case
+def eal_forgot_the_vector_width(_):
+    """Bug: the width was set before EAL started, which put its own default of 256 bits back."""
+    with lab() as running:
+        assert running.atr.query('/atr/status')['simd_bits'] == 512
+
+
+@case
 def clients_that_leave(_):
     """Invariant: the appliance outlives clients that leave before they are answered."""
     with lab() as running:
