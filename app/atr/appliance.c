@@ -361,7 +361,7 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 	if (rc == 0)
 		rc = follow_start(&a->follow, &a->durable, &a->options, a->shard, error, size);
 	if (rc == 0)
-		rc = ask_start(&a->ask, &a->durable, a->shard, error, size);
+		rc = ask_start(&a->ask, &a->durable, error, size);
 	return rc ? rc : gaps_start(a, error, size);
 }
 

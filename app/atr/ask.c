@@ -11,7 +11,10 @@
 #include <rte_thread.h>
 
 #define LOWEST_NICE 19
-#define WAIT_NS     100000000L /* that who asks may wait */
+#define INDEX_TRIES 3
+#define FETCH_NS    (2 * (uint64_t)SECOND_NS) /* an answer is kept for its asker alone */
+#define FRESH_NS    (5 * (uint64_t)SECOND_NS) /* an answer is given */
+#define WAIT_NS     100000000L                /* that who asks may wait */
 #define SECOND_NS   1000000000L
 #define STEP_BYTES  (16u << 20) /* of the log, between two words of progress and two rests */
 
@@ -47,13 +50,11 @@ static void rest(uint64_t since_ns)
 	nanosleep(&pause, NULL);
 }
 
-/* Reads what became durable since. */
-static int catch_up(struct ask *a, unsigned int shard)
+/* Reads on to the end of what is durable; leaves counts how far that came. */
+static int read_on(struct ask *a, struct atr_query *query, uint64_t durable)
 {
-	uint64_t durable = __atomic_load_n(&a->shards[shard]->commit.group_end, __ATOMIC_ACQUIRE);
 	struct ask_answer *answer = &a->answer;
-	struct atr_query *query = open_query(a, shard);
-	int rc = query ? 1 : -ENOMEM;
+	int rc = 1;
 
 	while (rc == 1) {
 		uint64_t before = atr_query_leaves(query), began_ns = now_ns();
@@ -65,9 +66,31 @@ static int catch_up(struct ask *a, unsigned int shard)
 		if (rc == 1)
 			rest(began_ns);
 	}
-	if (rc == 0) {
-		answer->leaves += atr_query_leaves(query);
-		answer->pruned += atr_query_pruned(query);
+	return rc;
+}
+
+/* Reads what became durable since. Where the index had stopped, or stops, within a segment that has
+ * given up its entries by now, nothing can be read on: then it begins anew. */
+static int catch_up(struct ask *a, unsigned int shard)
+{
+	struct ask_answer *answer = &a->answer;
+	struct atr_log_stats stats;
+	int rc = -EBADMSG;
+
+	/* The checkpoint may cover a group of the log thread's own, which no shard hears of. */
+	atr_log_stats(a->durable->shard[shard].log, &stats);
+
+	for (unsigned int tries = 0; tries < INDEX_TRIES && rc == -EBADMSG; tries++) {
+		struct atr_query *query = open_query(a, shard);
+
+		rc = query ? read_on(a, query, stats.group_end) : -ENOMEM;
+		if (rc == 0) {
+			answer->leaves += atr_query_leaves(query);
+			answer->pruned += atr_query_pruned(query);
+		} else if (rc == -EBADMSG) {
+			atr_query_free(query);
+			a->query[shard] = NULL;
+		}
 	}
 	return rc;
 }
@@ -180,6 +203,7 @@ static void *ask_main(void *argument)
 		work(a);
 		pthread_mutex_lock(&a->lock);
 		a->state = ASK_DONE;
+		a->done_ns = now_ns();
 		pthread_cond_broadcast(&a->changed);
 	}
 	pthread_mutex_unlock(&a->lock);
@@ -195,6 +219,13 @@ static bool same(const struct ask_question *a, const struct ask_question *b)
 	       memcmp(a->key.uuid, b->key.uuid, sizeof(a->key.uuid)) == 0 && a->last == b->last &&
 	       a->shard == b->shard && a->cursor.leaf == b->cursor.leaf &&
 	       a->cursor.index == b->cursor.index;
+}
+
+/* Under the lock: an answer that nobody has fetched, and how long ago it was made. It is its
+ * asker's for a while, who comes back for it, and nobody's later: the log has gone on. */
+static bool kept(const struct ask *a, uint64_t ns)
+{
+	return a->state == ASK_DONE && now_ns() - a->done_ns < ns;
 }
 
 /* Under the lock, until the thread works on nothing; false when that takes too long. */
@@ -218,7 +249,9 @@ int ask_event(struct ask *a, const struct ask_question *question, struct ask_ans
 	until.tv_sec += until.tv_nsec / SECOND_NS;
 	until.tv_nsec %= SECOND_NS;
 	pthread_mutex_lock(&a->lock);
-	if (same(&a->question, question) || wait_idle(a, &until)) {
+	if (a->state == ASK_DONE && !kept(a, FRESH_NS))
+		a->state = ASK_IDLE;
+	if (same(&a->question, question) || (wait_idle(a, &until) && !kept(a, FETCH_NS))) {
 		if (a->state == ASK_IDLE || !same(&a->question, question)) {
 			a->question = *question;
 			a->state = ASK_WORKING;
@@ -236,13 +269,11 @@ int ask_event(struct ask *a, const struct ask_question *question, struct ask_ans
 
 /* --- Start and end --- */
 
-int ask_start(struct ask *a, const struct durable *durable, struct atr_shard *const *shards,
-	      char *error, size_t size)
+int ask_start(struct ask *a, const struct durable *durable, char *error, size_t size)
 {
 	if (!durable->running)
 		return 0;
 	a->durable = durable;
-	a->shards = shards;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->changed, NULL);
 	for (unsigned int s = 0; s < durable->shards; s++) {

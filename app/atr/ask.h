@@ -5,8 +5,9 @@
  * Nothing is read and no memory taken before the first question. It makes the thread read each log
  * once from its first byte for an index (lib/query); later questions read what became durable since
  * and the stretches of 32 MiB that can hold the event. One question is worked on at a time. Who
- * asks waits a moment at most and is told to ask again; the answer is kept until it is fetched or
- * somebody asks something else.
+ * asks waits a moment at most and is told to ask again; the answer is kept for who asked for two
+ * seconds, and forgotten after five, since the log goes on. An index that retention has overtaken
+ * is made anew.
  */
 #ifndef ATR_ASK_H
 #define ATR_ASK_H
@@ -52,7 +53,6 @@ enum ask_state { ASK_IDLE, ASK_WORKING, ASK_DONE };
 
 struct ask {
 	const struct durable *durable;
-	struct atr_shard *const *shards;
 	struct atr_storage *storage[ATR_SHARDS_MAX];
 	struct atr_query *query[ATR_SHARDS_MAX]; /* the thread's */
 	pthread_t thread;
@@ -64,21 +64,21 @@ struct ask {
 	/* Under the lock. While ASK_WORKING the question is read and the answer written by the
 	 * thread alone, without it. */
 	enum ask_state state;
+	uint64_t done_ns; /* when the answer was made, CLOCK_MONOTONIC */
 	struct ask_question question;
 	struct ask_answer answer;
 };
 
-/* Starts the thread, which waits. Does nothing where no log is written. shards outlive it. Negative
+/* Starts the thread, which waits. Does nothing where no log is written. Negative
  * errno with a sentence. Control lcore. */
-int ask_start(struct ask *ask, const struct durable *durable, struct atr_shard *const *shards,
-	      char *error, size_t size);
+int ask_start(struct ask *ask, const struct durable *durable, char *error, size_t size);
 
 /* Ends it, within a group of the log; frees everything. Also of a start that failed. Before the
- * shards and their logs end. */
+ * logs end. */
 void ask_stop(struct ask *ask);
 
-/* 0 with a copy of the answer; -EAGAIN: not yet, or another question is worked on, ask again;
- * -ENOENT: no log is written. Waits a tenth of a second at most. Any control thread. */
+/* 0 with a copy of the answer; -EAGAIN: not yet, or another question is worked on or its answer
+ * waits; -ENOENT: no log is written. Waits a tenth of a second at most. Any control thread. */
 int ask_event(struct ask *ask, const struct ask_question *question, struct ask_answer *answer);
 
 #endif

@@ -132,7 +132,9 @@ static void print_event(const char *identity, json_t *answer, int proven)
 		       (long long)json_integer_value(json_array_get(numbers, i)));
 	if (json_object_get(answer, "inclusion"))
 		printf("checkpoint size %" PRIu64 " covers it%s\n", size,
-		       proven > 0 ? ": proven" : " (not checked: --key)");
+		       proven > 0 ? ": the leaf is proven; that it is this event, `atrctl log "
+				    "prove` shows from the log"
+				  : " (not checked: --key)");
 	else
 		printf("checkpoint size %" PRIu64 ", the newest, does not cover it yet\n", size);
 }

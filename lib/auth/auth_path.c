@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-#define PREFETCH_LEVELS                                                           \
-	2 /* half of all paths end at the first pair, half of the others above it \
-	   */
+/* Half of all paths end at the first pair, half of the others at the one above. */
+#define PREFETCH_LEVELS 2
 
 /* Where a path stands: node index at level among last + 1 nodes (RFC 9162, 2.1.3.2: fn and sn). A
  * node without sibling is the same as its parent; it is named where it has one. */

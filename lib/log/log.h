@@ -155,6 +155,8 @@ enum atr_log_state atr_log_state(const struct atr_log *log, const char **sentenc
 
 struct atr_log_stats {
 	uint64_t groups, records, bytes; /* durable */
+	uint64_t
+		group_end; /* groups in the log that are durable, the log thread's own among them */
 	uint64_t writes, syncs;
 	uint64_t sync_cycles;     /* TSC, of all syncs */
 	uint64_t sync_cycles_max; /* of the longest */

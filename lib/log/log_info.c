@@ -39,6 +39,7 @@ void atr_log_stats(const struct atr_log *log, struct atr_log_stats *out)
 	*out = (struct atr_log_stats){
 		.groups = load(&stats->groups),
 		.records = load(&stats->records),
+		.group_end = load(&stats->group_end),
 		.bytes = load(&stats->bytes),
 		.writes = load(&stats->writes),
 		.syncs = load(&stats->syncs),

@@ -163,6 +163,7 @@ struct atr_log *atr_log_open(const struct atr_log_params *params, const struct a
 	log->stats.segment = log->segment;
 	log->stats.offset = log->offset;
 	log->stats.leaves = log->frontier.size;
+	log->stats.group_end = log->first;
 	return log;
 fail:
 	atr_log_close(log);

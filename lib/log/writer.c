@@ -47,6 +47,8 @@ static unsigned int sync_done(struct atr_log *log, int result)
 	if (took > stats->sync_cycles_max)
 		log_count(&stats->sync_cycles_max, took);
 	log_count(&stats->syncs, stats->syncs + 1);
+	/* Before the checkpoint that covers them can be seen. */
+	log_count(&stats->group_end, log->sync_upto);
 	if (!log_sign(log, &newest->after))
 		return 1;
 	log_count(&stats->leaves, newest->after.size);

@@ -65,8 +65,8 @@ static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 	struct atr_meta *meta = atr_meta(m);
 	uint8_t result;
 
-	/* Released because its root was refused: the verdict is in the meta data. */
-	if (atr_reason_gate(meta->reason) == ATR_GATE_SIGNATURE) {
+	/* Released because its root was refused, for whatever reason: it is in the meta data. */
+	if (meta->origin == ATR_ORIGIN_HOLD && meta->reason != ATR_OK) {
 		batch->reason[f] = meta->reason;
 		return;
 	}

@@ -77,7 +77,9 @@ static uint8_t room(struct atr_shard *shard, uint64_t now_tsc, uint32_t body, ui
 	 * those that it found may be pushed out of them. */
 	if (unlikely(commit->recovered_at < commit->recovered_count))
 		return ATR_REASON_LOG_WAIT;
-	if (commit->open && unlikely(!atr_log_fits(commit->open, body, decisions)))
+	/* A group names the one plan that judged what is in it. */
+	if (commit->open && unlikely(commit->open->generation != shard->program->generation ||
+				     !atr_log_fits(commit->open, body, decisions)))
 		atr_commit_seal(shard);
 	if (commit->open)
 		return ATR_OK;

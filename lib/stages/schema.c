@@ -27,14 +27,15 @@ static unsigned int run_of(const struct atr_plan *plan, const struct atr_frame *
 			   unsigned int first)
 {
 	const struct atr_packet *p = frame->packets;
-	uint32_t type = p[first].type_id, topic = 0; /* in no plan */
+	uint32_t type = p[first].type_id;
+	uint64_t topic = UINT64_MAX; /* no packet's */
 	unsigned int end = first;
 
 	for (; end < frame->packet_count && p[end].type_id == type; end++) {
 		if (p[end].topic_id == topic)
 			continue;
 		topic = p[end].topic_id;
-		if (unlikely(!atr_plan_topic(plan, topic)))
+		if (unlikely(!atr_plan_topic(plan, p[end].topic_id)))
 			break;
 	}
 	return end - first;

@@ -26,6 +26,7 @@
 #define RIG_HOLD     512
 
 enum rig_topic { TOPIC_OPEN = 1, TOPIC_SHUT, TOPIC_HIGH, TOPIC_SLOW };
+#define TOPIC_ZERO UINT32_MAX /* on the wire 0, which is in no plan */
 enum rig_type { TYPE_READING = 1, TYPE_NOTE };
 
 struct rig_options {

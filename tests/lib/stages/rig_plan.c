@@ -95,7 +95,9 @@ static int body(const struct rig_frame *f, uint32_t index, uint32_t leaves, uint
 		memcpy(payload[e], &value, sizeof(value));
 		if (type == TYPE_NOTE)
 			memset(payload[e] + 4, 'n', sizeof(payload[e]) - 4);
-		event[e] = (struct atr_event){.topic_id = f->topic ? f->topic : TOPIC_OPEN,
+		event[e] = (struct atr_event){.topic_id = f->topic == TOPIC_ZERO ? 0
+							  : f->topic             ? f->topic
+										 : TOPIC_OPEN,
 					      .type_id = type,
 					      .timestamp_ns = 1,
 					      .payload = payload[e],

@@ -76,6 +76,41 @@ static void a_new_plan_judges_what_waited(void **state)
 	rig_stop(rig);
 }
 
+/* Bug: topic 0 at the head of a frame was not looked up, and gate 4 refused what is gate 1's. */
+static void topic_zero_is_unknown(void **state)
+{
+	struct rig *rig = rig_start(&usual);
+
+	(void)state;
+	rig_send(rig,
+		 &(struct rig_frame){.source = 1, .first = 1, .count = 3, .topic = TOPIC_ZERO});
+	rig_settle(rig);
+	assert_int_equal(rig_events(rig).refused[ATR_REASON_UNKNOWN_TOPIC], 3);
+	rig_stop(rig);
+}
+
+/* Bug: a frame whose root was refused for a reason of another gate than the signature's left the
+ * hold as if the root had been proven. */
+static void any_refusal_of_a_root_refuses(void **state)
+{
+	struct rig *rig = rig_start(&usual);
+	struct atr_msg msg;
+
+	(void)state;
+	make_tree(rig, 1, 4);
+	for (unsigned int i = 0; i < 4; i++)
+		rig_inject(rig, 0, 0, &tree[i]);
+	rig_turn(rig, 0);
+	assert_int_equal(atr_receive(rig->bridge.verify[0], &msg, 1), 1);
+	assert_int_equal(msg.kind, ATR_MSG_ROOT);
+	((struct atr_root_request *)msg.ptr)->verdict = ATR_REASON_NO_PLAN;
+	assert_true(atr_send(rig->bridge.down[0], ATR_MSG_VERDICT, msg.epoch, 0, msg.ptr));
+	rig_settle(rig);
+	assert_int_equal(rig_events(rig).refused[ATR_REASON_NO_PLAN], 8);
+	assert_int_equal(rig_events(rig).admitted, 0);
+	rig_stop(rig);
+}
+
 /* Invariant: events of a frame that waited keep the reasons that they were refused for. */
 static void refused_events_wait_too(void **state)
 {
@@ -375,6 +410,8 @@ int main(void)
 		cmocka_unit_test(the_hold_keeps_order),
 		cmocka_unit_test(a_new_plan_judges_what_waited),
 		cmocka_unit_test(refused_events_wait_too),
+		cmocka_unit_test(topic_zero_is_unknown),
+		cmocka_unit_test(any_refusal_of_a_root_refuses),
 		cmocka_unit_test(a_full_hold_is_one_sources_trouble),
 		cmocka_unit_test(handover_full_counts_by_its_own_name),
 		cmocka_unit_test(a_cut_never_falls_into_a_batch),
