@@ -113,9 +113,9 @@ struct atr_packet;
 /* Both gates for count consecutive packets of a frame, at once: passed[i] is set to 1 exactly if
  * packet i is inline with no flag but a priority, has this sender and this type_id (which type
  * belongs to), and its payload passes atr_typecheck_schema() and atr_typecheck_canonical(); else to
- * 0, which does not say why. The topic is not looked at. Types with texts, a tail, enumerations
- * beyond 0..63 or more than 16 ranges and 8 enumerations pass nothing here. Returns how many
- * passed. */
+ * 0, which does not say why. As with one payload, 7 bytes behind the last packet must be readable.
+ * The topic is not looked at. Types with texts, a tail, enumerations beyond 0..63 or more than 16
+ * ranges and 8 enumerations pass nothing here. Returns how many passed. */
 unsigned int atr_typecheck_packets(const struct atr_typecheck *type, uint32_t type_id,
 				   uint32_t sender, const struct atr_packet *packets,
 				   unsigned int count, uint8_t *passed);

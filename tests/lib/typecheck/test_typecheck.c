@@ -267,7 +267,7 @@ static void runs_equal_single_packets(void **state)
 
 	(void)state;
 	for (unsigned int t = 0; t < 2 * RANDOM_TYPES; t++) {
-		struct atr_packet packet[RUN];
+		struct atr_packet packet[RUN + 1]; /* a frame goes on behind its packets */
 		uint8_t expect[RUN], passed[RUN];
 		struct atr_typecheck *type;
 		char error[256] = "";
