@@ -34,9 +34,12 @@ static bool crashes(struct memory_files *m)
 
 static void append(struct memory_file *f, const void *bytes, size_t length)
 {
-	f->bytes = realloc(f->bytes, f->length + length + 1);
-	if (!f->bytes)
-		abort();
+	if (f->length + length > f->room) {
+		f->room = 2 * (f->length + length);
+		f->bytes = realloc(f->bytes, f->room);
+		if (!f->bytes)
+			abort();
+	}
 	memcpy(f->bytes + f->length, bytes, length);
 	f->length += length;
 }

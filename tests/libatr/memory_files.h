@@ -16,6 +16,7 @@ struct memory_file {
 	char name[32];
 	uint8_t *bytes;
 	size_t length, synced;
+	size_t room; /* bytes that there is memory for */
 };
 
 struct memory_files {
