@@ -13,8 +13,8 @@
 #include <rte_lcore.h>
 #include <sodium.h>
 
-#define IDLE_TURNS      32
-#define IDLE_SLEEP_US   20
+#define IDLE_TURNS      8
+#define IDLE_SLEEP_US   50 /* many of them cost the core that the control lcore may share */
 #define PROGRESS_S      2
 #define LOG_NAME_MAX    64
 #define CHECKPOINT_KEY  "checkpoint.key"

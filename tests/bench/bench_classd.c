@@ -20,13 +20,16 @@
 #include "disk_alone.h"
 #include "path_rig.h"
 
-#define GROUP_BYTES    1000000u
-#define DISK_WRITE     (1u << 20)
-#define DISK_BYTES     (UINT64_C(512) << 20)
-#define SEGMENT_BYTES  (UINT64_C(1) << 30)
-#define BUFFERS        32u
-#define IDLE_TURNS     20000
-#define IDLE_SLEEP_US  20
+#define GROUP_BYTES   1000000u
+#define DISK_WRITE    (1u << 20)
+#define DISK_BYTES    (UINT64_C(512) << 20)
+#define SEGMENT_BYTES (UINT64_C(1) << 30)
+#define BUFFERS       32u
+#define IDLE_TURNS    20000
+#define IDLE_SLEEP_US 20
+/* As app/atr/durable.c. */
+#define LOG_IDLE_TURNS 8
+#define LOG_SLEEP_US   50
 #define PACE_BURST     8
 #define ACK_PORT       4000
 #define TIMES_MAX      (1u << 20)
@@ -64,8 +67,8 @@ static void *log_main(void *arg)
 	(void)arg;
 	while (!__atomic_load_n(&stop_log, __ATOMIC_ACQUIRE)) {
 		idle = atr_log_work(log_of_shard) ? 0 : idle + 1;
-		if (idle > 32)
-			rte_delay_us_sleep(IDLE_SLEEP_US);
+		if (idle > LOG_IDLE_TURNS)
+			rte_delay_us_sleep(LOG_SLEEP_US);
 	}
 	return NULL;
 }
