@@ -302,7 +302,9 @@ static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
 		rte_tel_data_add_dict_u64(one, "shard", at % appliance->shard_count);
 		rte_tel_data_add_dict_u64(one, "floor", atr_window_floor(state->window));
 		rte_tel_data_add_dict_u64(one, "next", atr_window_top(state->window));
-		rte_tel_data_add_dict_u64(one, "reserved", state->reserve->reserved);
+		/* Class D reserves nothing: the log itself says what was admitted. */
+		if (state->reserve->reserved != UINT64_MAX)
+			rte_tel_data_add_dict_u64(one, "reserved", state->reserve->reserved);
 		snprintf(key, sizeof(key), "%" PRIu64, at);
 		rte_tel_data_add_dict_container(d, key, one, 0);
 	}

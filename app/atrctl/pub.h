@@ -59,6 +59,7 @@ struct pub {
 	uint64_t envelopes, retransmissions;
 	uint64_t outcome[ATR_REASON_SPACE]; /* of envelopes: OK, DUPLICATE, or a reason */
 	uint64_t unanswered, extra_replies, foreign_replies;
+	const char *durability; /* that replies named; NULL: none did */
 };
 
 /* Opens the input that the options name; 0 or -EINVAL with a sentence in error. */

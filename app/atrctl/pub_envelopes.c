@@ -155,6 +155,17 @@ static int reply_outcome(const struct atr_json *root)
 	return code ? code : -EBADMSG;
 }
 
+/* Every reply names the class that the appliance runs in. */
+static void note_class(struct pub *pub, const struct atr_json *root)
+{
+	const struct atr_json *class = atr_json_member(root, "durability");
+
+	for (int d = ATR_DURABILITY_NONE; class && d <= ATR_DURABILITY_COMMIT; d++)
+		if (class->type == ATR_JSON_STRING &&
+		    atr_json_string_is(class, atr_durability_name((enum atr_durability)d)))
+			pub->durability = atr_durability_name((enum atr_durability)d);
+}
+
 static void take_reply(struct window *w, const char *text, size_t length)
 {
 	const struct atr_json *root, *id;
@@ -173,6 +184,7 @@ static void take_reply(struct window *w, const char *text, size_t length)
 		w->pub->foreign_replies++;
 		return;
 	}
+	note_class(w->pub, root);
 	f = find(w, uuid);
 	if (!f)
 		w->pub->extra_replies++;

@@ -88,8 +88,8 @@ static void report_json(const struct pub *pub, uint64_t ns)
 		if (!pub->options.output.save)
 			json_object_set_new(o, "replies", outcomes_json(pub));
 	}
-	if (!is_frames(pub) || pub->options.no_acks)
-		json_object_set_new(o, "durability", json_string("none"));
+	if (pub->durability)
+		json_object_set_new(o, "durability", json_string(pub->durability));
 	set(o, "datagrams_sent", out->sent);
 	set(o, "datagrams_lost_on_purpose", out->lost);
 	set(o, "datagrams_failed", out->failed);
@@ -109,7 +109,11 @@ static void line(const char *what, uint64_t value, const char *unit)
 
 static void report_replies(const struct pub *pub)
 {
-	line("admitted", pub->outcome[ATR_OK], "envelopes (durability none)");
+	char admitted[64];
+
+	snprintf(admitted, sizeof(admitted), "envelopes (durability %s)",
+		 pub->durability ? pub->durability : "not told");
+	line("admitted", pub->outcome[ATR_OK], admitted);
 	line("duplicate", pub->outcome[ATR_DUPLICATE], "envelopes");
 	line("refused", refused(pub), "envelopes");
 	for (unsigned int r = 1; r < ATR_DUPLICATE; r++)

@@ -67,7 +67,7 @@ static int malformed(void)
 	return -1;
 }
 
-/* 1 the proof holds under the checkpoint, 0 no checkpoint covers the event, -1 after a sentence. */
+/* 1 the proof holds under the checkpoint; -1 after a sentence. */
 static int check(const json_t *answer, const uint8_t key[ATR_PUBLIC_KEY_SIZE])
 {
 	const json_t *inclusion = json_object_get(answer, "inclusion"), *node;
@@ -76,8 +76,12 @@ static int check(const json_t *answer, const uint8_t key[ATR_PUBLIC_KEY_SIZE])
 	size_t i, length = 0;
 	uint8_t *text;
 
-	if (!inclusion)
-		return 0;
+	if (!inclusion) {
+		usage_error("query event",
+			    "no checkpoint of the appliance's covers it since its start; publish "
+			    "something, or ask atrctl trace --key");
+		return -1;
+	}
 	text = query_bytes(json_object_get(answer, "note_hex"), &length);
 	if (text && length < sizeof(note.text)) {
 		memcpy(note.text, text, length);
@@ -132,9 +136,10 @@ static void print_event(const char *identity, json_t *answer, int proven)
 		       (long long)json_integer_value(json_array_get(numbers, i)));
 	if (json_object_get(answer, "inclusion"))
 		printf("checkpoint size %" PRIu64 " covers it%s\n", size,
-		       proven > 0 ? ": the leaf is proven; that it is this event, `atrctl log "
-				    "prove` shows from the log"
-				  : " (not checked: --key)");
+		       proven > 0    ? ": the leaf is proven; that it is this event, `atrctl log "
+				       "prove` shows from the log"
+		       : proven == 0 ? " (not checked: --key)"
+				     : " (NOT proven)");
 	else
 		printf("checkpoint size %" PRIu64 ", the newest, does not cover it yet\n", size);
 }

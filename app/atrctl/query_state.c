@@ -100,6 +100,9 @@ int query_state(int argc, char **argv)
 	if (!key || parse_u64(source, 0, UINT32_MAX, &ids[0]) ||
 	    parse_u64(type, 0, UINT32_MAX, &ids[1]))
 		return usage_error("query state", "name source, type and key: 2 2 '[70]'");
+	if (key[0] != '[' && strspn(key, "0123456789abcdef") != strlen(key))
+		return usage_error("query state", "KEY is a JSON array of the key's values, such "
+						  "as '[70]', or its hex");
 	if (telemetry_open(&telemetry, &where, error)) {
 		usage_error("query state", "%s", error);
 		return EXIT_NEGATIVE;

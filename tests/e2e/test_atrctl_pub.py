@@ -270,6 +270,14 @@ class Envelopes(Lab):
                               stdin=b'\n'.join(sorted(set(replies.seen)))))
         self.assertEqual(len(done), 500)
 
+    def test_bug_class_d_was_reported_as_none(self):
+        for name in 'none', 'async', 'commit':
+            report, _ = self.publish(lambda n, nth: {'result': 'admitted', 'shard': 0,
+                                                     'position': n, 'durability': name}, 2)
+            self.assertEqual(report['durability'], name)
+        report, _ = self.publish(lambda n, nth: {'result': 'admitted', 'durability': 'magic'}, 1)
+        self.assertNotIn('durability', report)
+
     def test_unanswered_are_sent_again_the_same(self):
         report, replies = self.publish(
             lambda n, nth: {'result': 'admitted'} if nth == 3 else None, 5)

@@ -258,6 +258,15 @@ def range_and_states(world):
 
 
 @case
+def sources_of_class_d(world):
+    """Bug: a source without a high-water on disk told one beyond what JSON readers take, and
+    nothing at all was shown."""
+    told = json.loads(atrctl('stats', '--sources', '--json', '--file-prefix',
+                             world.lab.atr.prefix))
+    assert told['sources'][str(test_identity.NUMBER)]['next'] == world.next, told['sources']
+
+
+@case
 def subscribe_from_a_snapshot(world):
     """Invariant: who starts from a snapshot has its state, and then every later event in order and
     once, those from before it subscribed and those after."""
