@@ -36,6 +36,7 @@ RULES = {
 }
 STALE = 130
 CONFLICT = 132
+FINALLY = 10**9
 PRIORITY = 0x0C
 
 
@@ -205,7 +206,7 @@ class Check:
     # --- what producers were told ---
 
     def acknowledgements(self, public):
-        numbers, refusals = {}, {}
+        numbers, refusals, answers = {}, {}, {}
         for _, datagram in self.evidence.acks:
             try:
                 number, bodies = classd_ack.open_ack(datagram, self.realm, public)
@@ -219,12 +220,15 @@ class Check:
                 if floor > limit:
                     self.wrong('ack-floor', f'source {source}: {floor}, justified is {limit}')
                 for entry in entries:
+                    answers[entry.leaf] = answers.get(entry.leaf, 0) + 1
                     self._entry(entry, refusals)
         sent = {}
         for datagram, times in self.evidence.frames.items():
             sent[leaf_of(datagram)] = times
+        # A network may deliver twice: net_af_packet does while it sets its second queue up.
         for (leaf, event), (entry, count) in refusals.items():
-            self._refused(entry, leaf, event, count >= sent.get(leaf, 0))
+            self._refused(entry, leaf, event, count == FINALLY or
+                          count >= sent.get(leaf, 0) >= answers[leaf])
 
     def _entry(self, entry, refusals):
         name = f'source {entry.source} sequence {entry.first}'
@@ -251,7 +255,7 @@ class Check:
         for event, (code, final) in enumerate(entry.results):
             if event not in taken and code != STALE:
                 _, count = refusals.get((entry.leaf, event), (None, 0))
-                refusals[entry.leaf, event] = entry, 10**9 if final else count + 1
+                refusals[entry.leaf, event] = entry, FINALLY if final else count + 1
 
     def _refused(self, entry, leaf, event, for_good):
         """for_good: finally, or as often as it was sent."""
