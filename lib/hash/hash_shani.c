@@ -6,11 +6,11 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define BLOCK        64
-#define LENGTH_BYTES 8  /* of the length in bits that ends the padding */
-#define GROUPS       16 /* of four rounds */
+#define BLOCK        HASH_BLOCK
+#define LENGTH_BYTES 8 /* of the length in bits that ends the padding */
+#define GROUPS       (HASH_ROUNDS / 4)
 
-static const uint32_t round_constant[GROUPS * 4] __attribute__((aligned(16))) = {
+const uint32_t hash_round[HASH_ROUNDS] __attribute__((aligned(16))) = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
 	0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
 	0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
@@ -50,7 +50,7 @@ __attribute__((target("sha,sse4.1"))) static inline struct state blocks(struct s
 					x, _mm_alignr_epi8(w[(i + 3) & 3], w[(i + 2) & 3], 4));
 				*now = _mm_sha256msg2_epu32(x, w[(i + 3) & 3]);
 			}
-			x = _mm_load_si128((const __m128i *)(const void *)round_constant + i);
+			x = _mm_load_si128((const __m128i *)(const void *)hash_round + i);
 			x = _mm_add_epi32(*now, x);
 			s.cdgh = _mm_sha256rnds2_epu32(s.cdgh, s.abef, x);
 			s.abef = _mm_sha256rnds2_epu32(s.abef, s.cdgh, _mm_shuffle_epi32(x, 0x0E));
