@@ -59,6 +59,7 @@ static void remember(const struct atr_shard *shard, const struct atr_batch *batc
 	bool all = batch->passed[f] == batch->frame[f].packet_count;
 
 	meta->generation = all ? shard->program->generation : 0;
+	meta->topic = batch->topic[f];
 	if (all)
 		memcpy(meta->leaf, batch->leaf[f], ATR_HASH_SIZE);
 }
