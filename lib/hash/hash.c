@@ -48,8 +48,13 @@ void hash_with(struct atr_hash *hash, unsigned int manager, const uint8_t *const
 	       const uint32_t length[], uint8_t (*out)[ATR_HASH_BYTES], unsigned int count)
 {
 	if (manager == HASH_SHANI) {
-		for (unsigned int i = 0; i < count; i++)
-			hash_shani(data[i], length[i], out[i]);
+		for (unsigned int i = 0, n; i < count; i += n) {
+			n = i + 1 < count && length[i] == length[i + 1] ? 2 : 1;
+			if (n == 2)
+				hash_shani_two(data + i, length[i], out + i);
+			else
+				hash_shani(data[i], length[i], out[i]);
+		}
 		return;
 	}
 	for (unsigned int done = 0; done < count;) {

@@ -80,8 +80,8 @@ static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		atr_auth_proven(shard->auth);
 		return;
 	}
-	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f],
-				ahead, m);
+	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f], ahead,
+				m);
 	if (result != ATR_AUTH_HELD) {
 		batch->reason[f] = result;
 		return;

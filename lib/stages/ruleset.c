@@ -70,7 +70,8 @@ unsigned int atr_stage_ruleset(struct atr_shard *shard, struct atr_batch *batch)
 		struct memo memo = {0}; /* id 0 is in no plan */
 
 		events += frame->packet_count;
-		if (batch->topic[f] && likely(judge_whole(plan, batch->source[f], frame, reason, feeds)))
+		if (batch->topic[f] &&
+		    likely(judge_whole(plan, batch->source[f], frame, reason, feeds)))
 			continue;
 		for (unsigned int e = 0; e < frame->packet_count; e++)
 			if (likely(reason[e] == ATR_OK))
