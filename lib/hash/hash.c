@@ -58,14 +58,16 @@ void hash_with(struct atr_hash *hash, unsigned int manager, const uint8_t *const
 		return;
 	}
 	for (unsigned int done = 0; done < count;) {
-		unsigned int most = manager == HASH_X16 ? HASH_LANES : IMB_MAX_BURST_SIZE;
+		unsigned int most = manager == HASH_X16 ? 2 * HASH_LANES : IMB_MAX_BURST_SIZE;
 		unsigned int n = count - done < most ? count - done : most;
 
-		if (manager == HASH_X16)
-			hash_x16(data + done, length + done, out + done, n);
-		else
+		if (manager != HASH_X16)
 			hash_jobs(hash->manager[manager], data + done, length + done, out + done,
 				  n);
+		else if (n > HASH_LANES)
+			hash_x32(data + done, length + done, out + done, n);
+		else
+			hash_x16(data + done, length + done, out + done, n);
 		done += n;
 	}
 }

@@ -78,7 +78,7 @@ static inline void transpose(__m512i w[WORDS])
 }
 
 /* FIPS 180-4, 6.2.2: round i with its word; names rotate instead of values. */
-#define ROUND(a, b, c, d, e, f, g, h, i)                                                           \
+#define ROUND(w, a, b, c, d, e, f, g, h, i)                                                        \
 	do {                                                                                       \
 		__m512i t1 =                                                                       \
 			add(add(h, ror3(e, 6, 11, 25)),                                            \
@@ -89,9 +89,15 @@ static inline void transpose(__m512i w[WORDS])
 	} while (0)
 
 /* The word that round i + 16 will take. */
-#define EXPAND(i)                                                                  \
+#define EXPAND(w, i)                                                               \
 	(w[(i)&15] = add(add(w[(i)&15], small_sigma(w[((i) + 1) & 15], 7, 18, 3)), \
 			 add(w[((i) + 9) & 15], small_sigma(w[((i) + 14) & 15], 17, 19, 10))))
+
+static inline void add_state(__m512i s[STATE], const __m512i end[STATE], __mmask16 active)
+{
+	for (int i = 0; i < STATE; i++)
+		s[i] = _mm512_mask_add_epi32(s[i], active, s[i], end[i]);
+}
 
 static inline void block16(__m512i s[STATE], __m512i w[WORDS], __mmask16 active)
 {
@@ -101,25 +107,63 @@ static inline void block16(__m512i s[STATE], __m512i w[WORDS], __mmask16 active)
 	for (int group = 0; group < HASH_ROUNDS; group += WORDS) {
 #pragma GCC unroll 2
 		for (int i = 0; i < WORDS; i += STATE) {
-			ROUND(a, b, c, d, e, f, g, h, i);
-			ROUND(h, a, b, c, d, e, f, g, i + 1);
-			ROUND(g, h, a, b, c, d, e, f, i + 2);
-			ROUND(f, g, h, a, b, c, d, e, i + 3);
-			ROUND(e, f, g, h, a, b, c, d, i + 4);
-			ROUND(d, e, f, g, h, a, b, c, i + 5);
-			ROUND(c, d, e, f, g, h, a, b, i + 6);
-			ROUND(b, c, d, e, f, g, h, a, i + 7);
+			ROUND(w, a, b, c, d, e, f, g, h, i);
+			ROUND(w, h, a, b, c, d, e, f, g, i + 1);
+			ROUND(w, g, h, a, b, c, d, e, f, i + 2);
+			ROUND(w, f, g, h, a, b, c, d, e, i + 3);
+			ROUND(w, e, f, g, h, a, b, c, d, i + 4);
+			ROUND(w, d, e, f, g, h, a, b, c, i + 5);
+			ROUND(w, c, d, e, f, g, h, a, b, i + 6);
+			ROUND(w, b, c, d, e, f, g, h, a, i + 7);
 		}
 		if (group == HASH_ROUNDS - WORDS)
 			break;
 #pragma GCC unroll 16
 		for (int i = 0; i < WORDS; i++)
-			EXPAND(i);
+			EXPAND(w, i);
 	}
-	const __m512i end[STATE] = {a, b, c, d, e, f, g, h};
+	add_state(s, (const __m512i[STATE]){a, b, c, d, e, f, g, h}, active);
+}
 
-	for (int i = 0; i < STATE; i++)
-		s[i] = _mm512_mask_add_epi32(s[i], active, s[i], end[i]);
+/* A round of one set waits for the one before; a second set fills that time. */
+#define ROUND2(a, b, c, d, e, f, g, h, i)                                    \
+	do {                                                                 \
+		ROUND(v, a##0, b##0, c##0, d##0, e##0, f##0, g##0, h##0, i); \
+		ROUND(w, a##1, b##1, c##1, d##1, e##1, f##1, g##1, h##1, i); \
+	} while (0)
+
+static inline void block32(__m512i s[2][STATE], __m512i v[WORDS], __m512i w[WORDS],
+			   const __mmask16 active[2])
+{
+	__m512i a0 = s[0][0], b0 = s[0][1], c0 = s[0][2], d0 = s[0][3];
+	__m512i e0 = s[0][4], f0 = s[0][5], g0 = s[0][6], h0 = s[0][7];
+	__m512i a1 = s[1][0], b1 = s[1][1], c1 = s[1][2], d1 = s[1][3];
+	__m512i e1 = s[1][4], f1 = s[1][5], g1 = s[1][6], h1 = s[1][7];
+
+	transpose(v);
+	transpose(w);
+	for (int group = 0; group < HASH_ROUNDS; group += WORDS) {
+#pragma GCC unroll 2
+		for (int i = 0; i < WORDS; i += STATE) {
+			ROUND2(a, b, c, d, e, f, g, h, i);
+			ROUND2(h, a, b, c, d, e, f, g, i + 1);
+			ROUND2(g, h, a, b, c, d, e, f, i + 2);
+			ROUND2(f, g, h, a, b, c, d, e, i + 3);
+			ROUND2(e, f, g, h, a, b, c, d, i + 4);
+			ROUND2(d, e, f, g, h, a, b, c, i + 5);
+			ROUND2(c, d, e, f, g, h, a, b, i + 6);
+			ROUND2(b, c, d, e, f, g, h, a, i + 7);
+		}
+		if (group == HASH_ROUNDS - WORDS)
+			break;
+#pragma GCC unroll 16
+		for (int i = 0; i < WORDS; i++) {
+			EXPAND(v, i);
+			EXPAND(w, i);
+		}
+	}
+	add_state(s[0], (const __m512i[STATE]){a0, b0, c0, d0, e0, f0, g0, h0}, active[0]);
+	add_state(s[1], (const __m512i[STATE]){a1, b1, c1, d1, e1, f1, g1, h1}, active[1]);
 }
 
 static void lane_set(struct lane *lane, const uint8_t *data, uint32_t length)
@@ -160,32 +204,74 @@ static void put_digests(const __m512i s[STATE], uint8_t (*out)[ATR_HASH_BYTES], 
 	}
 }
 
-void hash_x16(const uint8_t *const data[], const uint32_t length[], uint8_t (*out)[ATR_HASH_BYTES],
-	      unsigned int count)
+/* Lanes without a buffer of their own repeat the last one, and are not written. Returns the blocks
+ * of the longest. */
+static uint32_t lanes_set(struct lane lane[LANES], const uint8_t *const data[],
+			  const uint32_t length[], unsigned int count)
 {
-	static const uint32_t start[STATE] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-					      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-	struct lane lane[LANES];
-	__m512i s[STATE], w[WORDS];
 	uint32_t most = 0;
 
 	for (unsigned int l = 0; l < LANES; l++) {
-		/* Lanes without a buffer of their own repeat the last one, and are not written. */
 		unsigned int from = l < count ? l : count - 1;
 
 		lane_set(&lane[l], data[from], length[from]);
 		most = lane[l].blocks > most ? lane[l].blocks : most;
 	}
-	for (unsigned int i = 0; i < STATE; i++)
-		s[i] = _mm512_set1_epi32((int)start[i]);
-	for (uint32_t b = 0; b < most; b++) {
-		__mmask16 active = 0;
+	return most;
+}
 
-		for (unsigned int l = 0; l < LANES; l++) {
-			w[l] = _mm512_loadu_si512(block_of(&lane[l], b));
-			active |= (__mmask16)((b < lane[l].blocks) << l);
-		}
+/* Block b of every lane; which lanes have one. */
+static inline __mmask16 load(const struct lane lane[LANES], uint32_t b, __m512i w[WORDS])
+{
+	__mmask16 active = 0;
+
+	for (unsigned int l = 0; l < LANES; l++) {
+		w[l] = _mm512_loadu_si512(block_of(&lane[l], b));
+		active |= (__mmask16)((b < lane[l].blocks) << l);
+	}
+	return active;
+}
+
+static void start(__m512i s[STATE])
+{
+	static const uint32_t word[STATE] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+					     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+
+	for (unsigned int i = 0; i < STATE; i++)
+		s[i] = _mm512_set1_epi32((int)word[i]);
+}
+
+void hash_x16(const uint8_t *const data[], const uint32_t length[], uint8_t (*out)[ATR_HASH_BYTES],
+	      unsigned int count)
+{
+	struct lane lane[LANES];
+	uint32_t most = lanes_set(lane, data, length, count);
+	__m512i s[STATE], w[WORDS];
+
+	start(s);
+	for (uint32_t b = 0; b < most; b++) {
+		__mmask16 active = load(lane, b, w);
+
 		block16(s, w, active);
 	}
 	put_digests(s, out, count);
+}
+
+void hash_x32(const uint8_t *const data[], const uint32_t length[], uint8_t (*out)[ATR_HASH_BYTES],
+	      unsigned int count)
+{
+	struct lane lane[2][LANES];
+	uint32_t most = lanes_set(lane[0], data, length, LANES);
+	uint32_t other = lanes_set(lane[1], data + LANES, length + LANES, count - LANES);
+	__m512i s[2][STATE], v[WORDS], w[WORDS];
+
+	start(s[0]);
+	start(s[1]);
+	for (uint32_t b = 0; b < most || b < other; b++) {
+		const __mmask16 active[2] = {load(lane[0], b, v), load(lane[1], b, w)};
+
+		block32(s, v, w, active);
+	}
+	put_digests(s[0], out, LANES);
+	put_digests(s[1], out + LANES, count - LANES);
 }
