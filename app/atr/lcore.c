@@ -7,12 +7,11 @@
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 
+#include "../../lib/control/rest.h"
 #include "appliance.h"
 
 #define DRAIN_STEP_US  1000
 #define QUIET_READINGS 3 /* ledgers with nothing in flight, one after the other */
-#define IDLE_TURNS     64
-#define IDLE_SLEEP_US  20
 
 static int data_lcore_main(void *arg)
 {
@@ -38,16 +37,6 @@ static int data_lcore_main(void *arg)
 	return 0;
 }
 
-static void control_turn(struct appliance *a, unsigned int *idle)
-{
-	if (atr_control_run(a->control) > 0) {
-		*idle = 0;
-		return;
-	}
-	if (++*idle >= IDLE_TURNS)
-		rte_delay_us_sleep(IDLE_SLEEP_US);
-}
-
 static uint64_t in_flight(const struct appliance *a)
 {
 	uint64_t n = 0;
@@ -71,11 +60,12 @@ static void drain(struct appliance *a)
 {
 	uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * a->options.drain_ms;
 	uint64_t next = 0;
-	unsigned int idle = 0, quiet = 0;
+	struct atr_rest rest = {.shares_core = true};
+	unsigned int quiet = 0;
 
 	__atomic_store_n(&a->phase, RUN_DRAIN, __ATOMIC_RELEASE);
 	while (quiet < QUIET_READINGS && rte_rdtsc() < deadline) {
-		control_turn(a, &idle);
+		atr_rest_turn(&rest, atr_control_run(a->control));
 		if (rte_rdtsc() < next)
 			continue;
 		next = rte_rdtsc() + rte_get_tsc_hz() / 1000000 * DRAIN_STEP_US;
@@ -85,7 +75,7 @@ static void drain(struct appliance *a)
 
 int appliance_run(struct appliance *a, const volatile int *stop)
 {
-	unsigned int idle = 0;
+	struct atr_rest rest = {.shares_core = a->options.durability != ATR_DURABILITY_NONE};
 	int rc = 0;
 
 	for (unsigned int i = 0; i < a->lcore_count; i++) {
@@ -98,7 +88,7 @@ int appliance_run(struct appliance *a, const volatile int *stop)
 	if (rc == 0) {
 		printf("atr: serving\n");
 		while (!*stop)
-			control_turn(a, &idle);
+			atr_rest_turn(&rest, atr_control_run(a->control));
 		printf("atr: stopping\n");
 		drain(a);
 	}
