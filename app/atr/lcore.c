@@ -37,6 +37,18 @@ static int data_lcore_main(void *arg)
 	return 0;
 }
 
+static int verifier_lcore_main(void *arg)
+{
+	const struct verifier_lcore *lcore = arg;
+	const struct appliance *a = lcore->appliance;
+	struct atr_verifier *verifier = a->verifier[lcore - a->verifier_lcore];
+
+	while (__atomic_load_n(&a->phase, __ATOMIC_ACQUIRE) != RUN_STOP)
+		if (atr_verifier_run(verifier) == 0)
+			rte_pause();
+	return 0;
+}
+
 static uint64_t in_flight(const struct appliance *a)
 {
 	uint64_t n = 0;
@@ -51,6 +63,8 @@ static uint64_t in_flight(const struct appliance *a)
 			if (to != s)
 				n += rte_ring_count(a->bridge.handover[s][to]);
 	}
+	for (unsigned int v = 0; v < a->verifier_count; v++)
+		n += atr_verifier_busy(a->verifier[v]);
 	return n;
 }
 
@@ -73,18 +87,25 @@ static void drain(struct appliance *a)
 	}
 }
 
+static int launch(lcore_function_t *run, void *arg, unsigned int lcore_id)
+{
+	int rc = rte_eal_remote_launch(run, arg, lcore_id);
+
+	if (rc < 0)
+		fprintf(stderr, "atr: lcore %u cannot be launched\n", lcore_id);
+	return rc;
+}
+
 int appliance_run(struct appliance *a, const volatile int *stop)
 {
 	struct atr_rest rest = {.shares_core = a->options.durability != ATR_DURABILITY_NONE};
 	int rc = 0;
 
-	for (unsigned int i = 0; i < a->lcore_count; i++) {
-		rc = rte_eal_remote_launch(data_lcore_main, &a->lcore[i], a->lcore[i].lcore_id);
-		if (rc < 0) {
-			fprintf(stderr, "atr: lcore %u cannot be launched\n", a->lcore[i].lcore_id);
-			break;
-		}
-	}
+	for (unsigned int i = 0; rc == 0 && i < a->verifier_count; i++)
+		rc = launch(verifier_lcore_main, &a->verifier_lcore[i],
+			    a->verifier_lcore[i].lcore_id);
+	for (unsigned int i = 0; rc == 0 && i < a->lcore_count; i++)
+		rc = launch(data_lcore_main, &a->lcore[i], a->lcore[i].lcore_id);
 	if (rc == 0) {
 		printf("atr: serving\n");
 		while (!*stop)
@@ -95,6 +116,8 @@ int appliance_run(struct appliance *a, const volatile int *stop)
 	__atomic_store_n(&a->phase, RUN_STOP, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < a->lcore_count; i++)
 		rte_eal_wait_lcore(a->lcore[i].lcore_id);
+	for (unsigned int i = 0; i < a->verifier_count; i++)
+		rte_eal_wait_lcore(a->verifier_lcore[i].lcore_id);
 	gaps_stop(a);
 	ask_stop(&a->ask);
 	atr_control_finish(a->control);
