@@ -97,6 +97,7 @@ void rig_drain(void (*look)(const struct rte_mbuf *mbuf));
 
 /* Starts the data lcores (and verifiers), and ends them. */
 void rig_launch(void);
+unsigned int rig_launch_verifiers(void);
 void rig_join(void);
 
 /* One pass over what was filled in; control turns, and turn, run on this lcore meanwhile. expected:
