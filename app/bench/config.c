@@ -212,27 +212,32 @@ static unsigned int free_pages(void)
 	return pages;
 }
 
+void bench_eal_defaults(struct bench_config *config, char *lcores)
+{
+	static char option[] = "--lcores", pci[] = "--no-pci", memory[] = "-m", mib[] = "1000";
+	static char huge[] = "--in-memory", none[] = "--no-huge", telemetry[] = "--no-telemetry";
+	static char widest[] = "--force-max-simd-bitwidth=512";
+
+	config->no_huge = free_pages() < PAGES_WANTED;
+	config->eal[config->eal_count++] = option;
+	config->eal[config->eal_count++] = lcores;
+	config->eal[config->eal_count++] = config->no_huge ? none : huge;
+	config->eal[config->eal_count++] = pci;
+	config->eal[config->eal_count++] = memory;
+	config->eal[config->eal_count++] = mib;
+	config->eal[config->eal_count++] = telemetry;
+	config->eal[config->eal_count++] = widest;
+}
+
 void bench_eal_start(struct bench_config *config)
 {
-	static char name[] = "atr-bench", lcores[] = "-l", two[] = "0,1", pci[] = "--no-pci";
-	static char memory[] = "-m", mib[] = "1000", huge[] = "--in-memory", none[] = "--no-huge";
-	static char telemetry[] = "--no-telemetry";
-	static char widest[] = "--force-max-simd-bitwidth=512";
-	char *args[BENCH_EAL_MAX + 10];
+	static char name[] = "atr-bench", two[] = "0,1";
+	char *args[BENCH_EAL_MAX + 2];
 	int count = 0;
 
+	if (config->eal_count == 0)
+		bench_eal_defaults(config, two);
 	args[count++] = name;
-	if (config->eal_count == 0) {
-		config->no_huge = free_pages() < PAGES_WANTED;
-		args[count++] = lcores;
-		args[count++] = two;
-		args[count++] = config->no_huge ? none : huge;
-		args[count++] = pci;
-		args[count++] = memory;
-		args[count++] = mib;
-		args[count++] = telemetry;
-		args[count++] = widest;
-	}
 	for (int i = 0; i < config->eal_count; i++) {
 		config->no_huge = config->no_huge || strcmp(config->eal[i], "--no-huge") == 0;
 		args[count++] = config->eal[i];

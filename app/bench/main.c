@@ -18,6 +18,13 @@ static const struct command {
 	{"bridge", "what a message costs between data and control lcore", bench_bridge, false},
 	{"tier3", "frames from ring to ring, all gates, beside I/O and hash alone", bench_tier3,
 	 false},
+	{"class-d", "the same with every message on disk before it is published, beside the disk",
+	 bench_class_d, false},
+	{"latency", "reception to transmission at a share of the ceiling", bench_latency, false},
+	{"growth", "tier3 in rules, topics, sources, feeds, fan-out and tree size", bench_growth,
+	 true},
+	{"cores", "tier3 over 1..n data lcores", bench_cores, true},
+	{"all", "all of them", bench_all, true},
 };
 
 static int usage(FILE *out)

@@ -16,6 +16,11 @@ static int by_value(const void *x, const void *y)
 	return (a > b) - (a < b);
 }
 
+void result_sort(double *values, unsigned int count)
+{
+	qsort(values, count, sizeof(values[0]), by_value);
+}
+
 double result_median(const double *values, unsigned int count)
 {
 	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
@@ -26,7 +31,7 @@ json_t *result_add(json_t *results, const struct result_spec *spec, double *valu
 {
 	json_t *result;
 
-	qsort(values, count, sizeof(values[0]), by_value);
+	result_sort(values, count);
 	result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:f, s:f, s:f}", "bench", spec->bench,
 			   "name", spec->name, "what", spec->what, "scope", spec->scope, "unit",
 			   spec->unit, "repetitions", (int)count, "median",

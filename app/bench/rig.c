@@ -96,6 +96,16 @@ static void remove_directory(void)
 		bench_progress("%s could not be removed", rig.directory);
 }
 
+void rig_directory(void)
+{
+	if (*rig.directory)
+		return;
+	snprintf(rig.directory, sizeof(rig.directory), "%s/atr-bench-XXXXXX", P_tmpdir);
+	if (!mkdtemp(rig.directory))
+		bench_die("no temporary directory");
+	atexit(remove_directory);
+}
+
 static void parts(void)
 {
 	struct atr_bridge_sizes sizes = {4096, 1024, 256,       8192,
@@ -103,10 +113,6 @@ static void parts(void)
 	char error[512] = "out of memory", path[sizeof(rig.directory) + 8];
 	struct timespec now;
 
-	snprintf(rig.directory, sizeof(rig.directory), "%s/atr-bench-XXXXXX", P_tmpdir);
-	if (!mkdtemp(rig.directory))
-		bench_die("no temporary directory");
-	atexit(remove_directory);
 	clock_gettime(CLOCK_REALTIME, &now);
 	atr_clock_set(&rig.clock, rte_rdtsc(), rte_get_tsc_hz(), &now);
 	rig.state = atr_state_open(rig.directory, error, sizeof(error));
@@ -240,6 +246,7 @@ static unsigned int workers(const struct bench_config *config)
 void rig_start(const struct bench_config *config, const char *durability,
 	       struct atr_commit_config *commit)
 {
+	rig_directory();
 	rig.config = config;
 	rig.shards = config->shards ? config->shards : workers(config);
 	rig.completes = true;

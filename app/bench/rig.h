@@ -68,6 +68,10 @@ extern struct rig {
 	bool stop;                                /* writer: main */
 } rig;
 
+/* Makes the temporary directory, which goes when the process ends; rig_start does, if nobody has.
+ */
+void rig_directory(void);
+
 /* Directory, plan (class of its feeds: durability), pools, port, shards, control lcore. EAL runs.
  * commit.log: of shard 0; only one shard can have one here. */
 void rig_start(const struct bench_config *config, const char *durability,
