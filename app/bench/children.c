@@ -15,12 +15,17 @@
 #define ARGS_MAX 48
 #define TEXT_MAX 24
 
+#define ONE  "growth.one"
+#define PATH "tier3.mtu1500"
+
 /* Options of a child, beside those that are handed on. */
 struct child {
 	const char *command;
 	const char *args[10];
-	const char *rename; /* NULL, or the name of its first result */
+	const char *rename; /* NULL, or what tier3 of an MTU of 1,500 is called instead */
 };
+
+static json_t *machine; /* of the first child */
 
 static void run_child(char **argv, int out)
 {
@@ -58,6 +63,23 @@ static json_t *collect(char **argv)
 	return document;
 }
 
+static void rename_member(json_t *object, const char *member, const char *to)
+{
+	const char *name = json_string_value(json_object_get(object, member));
+
+	if (!to || !name)
+		return;
+	if (strncmp(name, PATH, strlen(PATH)) == 0)
+		json_object_set_new(object, member, json_sprintf("%s%s", to, name + strlen(PATH)));
+	else if (strcmp(name, "tier3.deliveries") == 0)
+		json_object_set_new(object, member, json_sprintf("%s.deliveries", to));
+}
+
+json_t *children_machine(void)
+{
+	return machine;
+}
+
 /* Runs a child and appends its results; returns the first of them (borrowed). */
 static json_t *child(const struct bench_config *config, json_t *results, const struct child *what)
 {
@@ -70,7 +92,8 @@ static json_t *child(const struct bench_config *config, json_t *results, const s
 	argv[n++] = (char *)(uintptr_t) "atr-bench";
 	argv[n++] = (char *)(uintptr_t)what->command;
 	argv[n++] = (char *)(uintptr_t) "--json";
-	argv[n++] = (char *)(uintptr_t) "--any-build";
+	if (config->any_build)
+		argv[n++] = (char *)(uintptr_t) "--any-build";
 	snprintf(passes, sizeof(passes), "--passes=%u", config->passes);
 	argv[n++] = passes;
 	if (config->quick)
@@ -83,16 +106,17 @@ static json_t *child(const struct bench_config *config, json_t *results, const s
 		argv[n++] = config->eal[e];
 	argv[n] = NULL;
 	document = collect(argv);
+	if (!machine)
+		machine = json_incref(json_object_get(document, "machine"));
 	list = json_object_get(document, "results");
 	json_array_foreach(list, i, one)
 	{
-		const char *name = json_string_value(json_object_get(one, "name"));
+		json_t *ratio;
+		size_t k;
 
-		if (i == 0 && what->rename)
-			json_object_set_new(one, "name", json_string(what->rename));
-		else if (what->rename && strncmp(name, "tier3.", 6) == 0)
-			json_object_set_new(one, "name",
-					    json_sprintf("%s%s", what->rename, strrchr(name, '.')));
+		rename_member(one, "name", what->rename);
+		json_array_foreach(json_object_get(one, "ratios"), k, ratio)
+			rename_member(ratio, "reference", what->rename);
 		json_array_append(results, one);
 	}
 	first = json_array_get(results, json_array_size(results) - json_array_size(list));
@@ -105,19 +129,28 @@ static double median_of(const json_t *result)
 	return json_number_value(json_object_get(result, "median"));
 }
 
+/* Measures each and names its ratio to one of each. */
+static void grow(struct bench_config *config, json_t *results, const struct child *many,
+		 unsigned int count, double one)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		json_t *result = child(config, results, &many[i]);
+
+		result_ratio(result, "one of each", ONE, median_of(result) / one);
+	}
+}
+
 void bench_growth(struct bench_config *config, json_t *results)
 {
 	static const struct child many[] = {
-		{"tier3", {"--rules=65536", "--topics=256"}, "growth.rules65536"},
-		{"tier3", {"--topics=65535"}, "growth.topics65535"},
-		{"tier3", {"--sources=65534"}, "growth.sources65534"},
-		{"tier3", {"--feeds=8", "--topics=8"}, "growth.feeds8"},
-		{"tier3", {"--feeds=64", "--topics=64"}, "growth.feeds64"},
-		{"tier3", {"--feeds=8", "--topics=8", "--fanout=3"}, "growth.fanout3"},
-		{"tier3", {"--feeds=8", "--topics=8", "--fanout=8"}, "growth.fanout8"},
+		{"tier3", {"--rules=65536", "--topics=256"}, "growth.rules.65536"},
+		{"tier3", {"--topics=65535"}, "growth.topics.65535"},
+		{"tier3", {"--sources=65534"}, "growth.sources.65534"},
+		{"tier3", {"--feeds=8", "--topics=8"}, "growth.feeds.8"},
+		{"tier3", {"--feeds=64", "--topics=64"}, "growth.feeds.64"},
+		{"tier3", {"--feeds=8", "--topics=8", "--fanout=3"}, "growth.fanout.3"},
+		{"tier3", {"--feeds=8", "--topics=8", "--fanout=8"}, "growth.fanout.8"},
 		{"tier3", {"--topics=8", "--mix"}, "growth.mixed"},
-	};
-	static const struct child trees[] = {
 		{"tier3", {"--tree=1"}, "tier3.tree1"},
 		{"tier3", {"--tree=4"}, "tier3.tree4"},
 		{"tier3", {"--tree=16"}, "tier3.tree16"},
@@ -125,16 +158,23 @@ void bench_growth(struct bench_config *config, json_t *results)
 		{"tier3", {"--tree=256"}, "tier3.tree256"},
 		{"tier3", {"--tree=1024"}, "tier3.tree1024"},
 	};
-	static const struct child few = {"tier3", {NULL}, "growth.one"};
-	double one = median_of(child(config, results, &few));
+	/* With --quick. */
+	static const struct child few[] = {
+		{"tier3", {"--rules=1024"}, "growth.rules.1024"},
+		{"tier3", {"--topics=1024"}, "growth.topics.1024"},
+		{"tier3", {"--sources=1024"}, "growth.sources.1024"},
+		{"tier3", {"--feeds=64", "--topics=64", "--fanout=3"}, "growth.fanout.3"},
+		{"tier3", {"--topics=8", "--mix"}, "growth.mixed"},
+		{"tier3", {"--tree=1"}, "tier3.tree1"},
+		{"tier3", {"--tree=16"}, "tier3.tree16"},
+	};
+	static const struct child of_each = {"tier3", {NULL}, ONE};
+	double one = median_of(child(config, results, &of_each));
 
-	for (unsigned int i = 0; i < RTE_DIM(many); i++) {
-		json_t *result = child(config, results, &many[i]);
-
-		result_ratio(result, "one of each", "growth.one", median_of(result) / one);
-	}
-	for (unsigned int i = 0; i < RTE_DIM(trees); i++)
-		child(config, results, &trees[i]);
+	if (config->quick)
+		grow(config, results, few, RTE_DIM(few), one);
+	else
+		grow(config, results, many, RTE_DIM(many), one);
 }
 
 void bench_cores(struct bench_config *config, json_t *results)
@@ -143,7 +183,9 @@ void bench_cores(struct bench_config *config, json_t *results)
 	double one = 0;
 
 	/* One core is the control lcore's; with fewer than three a second data lcore shares it. */
-	for (long n = 1; n < RTE_MAX(cores, 3L) && n <= BENCH_SHARDS_MAX; n++) {
+	long most = config->shards ? (long)config->shards : RTE_MAX(cores - 1, 2L);
+
+	for (long n = 1; n <= most && n <= BENCH_SHARDS_MAX; n++) {
 		struct bench_config with = *config;
 		char shards[TEXT_MAX], sources[TEXT_MAX], name[TEXT_MAX], lcores[TEXT_MAX * 2];
 		struct child what = {"tier3", {shards, sources}, name};
@@ -160,7 +202,12 @@ void bench_cores(struct bench_config *config, json_t *results)
 			bench_eal_defaults(&with, lcores);
 		result = child(&with, results, &what);
 		json_object_set_new(json_object_get(result, "parameters"), "shares_control_core",
-				    json_boolean(n >= cores));
+				    json_boolean(config->eal_count == 0 && n >= cores));
+		if (config->eal_count == 0 && n >= cores)
+			json_object_set_new(result, "what",
+					    json_sprintf("%ld data lcores on %ld cores that they "
+							 "share with the control lcore",
+							 n, cores));
 		if (n == 1)
 			one = median_of(result);
 		else
@@ -171,11 +218,17 @@ void bench_cores(struct bench_config *config, json_t *results)
 void bench_all(struct bench_config *config, json_t *results)
 {
 	static const struct child parts[] = {
-		{"tier1", {"--payload=64"}, NULL},  {"tier1", {"--payload=1024"}, NULL},
-		{"roots", {"--verifiers=0"}, NULL}, {"roots", {"--verifiers=1"}, NULL},
-		{"bridge", {NULL}, NULL},           {"tier3", {"--mtu=1500"}, NULL},
-		{"tier3", {"--mtu=9000"}, NULL},    {"latency", {"--load=10"}, NULL},
-		{"latency", {"--load=50"}, NULL},   {"latency", {"--load=80"}, NULL},
+		{"tier1", {"--payload=64"}, NULL},
+		{"tier1", {"--payload=1024"}, NULL},
+		{"roots", {"--verifiers=0"}, NULL},
+		{"roots", {"--verifiers=1"}, NULL},
+		{"bridge", {NULL}, NULL},
+		{"tier3", {"--mtu=1500"}, NULL},
+		{"tier3", {"--mtu=9000"}, NULL},
+		{"tier3", {"--feeds=8", "--topics=8", "--fanout=3"}, "tier3.feeds8"},
+		{"latency", {"--load=10"}, NULL},
+		{"latency", {"--load=50"}, NULL},
+		{"latency", {"--load=80"}, NULL},
 		{"class-d", {NULL}, NULL},
 	};
 

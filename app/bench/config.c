@@ -216,7 +216,7 @@ void bench_eal_defaults(struct bench_config *config, char *lcores)
 {
 	static char option[] = "--lcores", pci[] = "--no-pci", memory[] = "-m", mib[] = "1000";
 	static char huge[] = "--in-memory", none[] = "--no-huge", telemetry[] = "--no-telemetry";
-	static char widest[] = "--force-max-simd-bitwidth=512";
+	static char widest[] = "--force-max-simd-bitwidth=512", log[] = "--log-level=lib.eal:error";
 
 	config->no_huge = free_pages() < PAGES_WANTED;
 	config->eal[config->eal_count++] = option;
@@ -227,6 +227,7 @@ void bench_eal_defaults(struct bench_config *config, char *lcores)
 	config->eal[config->eal_count++] = mib;
 	config->eal[config->eal_count++] = telemetry;
 	config->eal[config->eal_count++] = widest;
+	config->eal[config->eal_count++] = log;
 }
 
 void bench_eal_start(struct bench_config *config)

@@ -84,6 +84,8 @@ static int run(const struct command *command, int argc, char **argv)
 	results = json_array();
 	command->run(&config, results);
 	document = result_document(results, &config);
+	if (children_machine())
+		json_object_set(document, "machine", children_machine());
 	rc = write_out(document, &config);
 	json_decref(document);
 	return rc;
