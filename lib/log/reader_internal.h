@@ -51,6 +51,7 @@ struct reader {
 	char name[ATR_SEGMENT_NAME_LENGTH + 1];
 	uint64_t segment, file_bytes;
 	bool pruned;     /* it has given up its entries */
+	bool damaged;    /* the sentence is of damage */
 	uint8_t *window; /* window_bytes; free() it */
 	size_t window_bytes;
 	uint64_t window_offset;
@@ -84,6 +85,10 @@ const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t lengt
 /* Opens a segment of the log, whole or, if there is no such file, pruned; 0 or negative errno,
  * sentence written. Closes the one before. */
 int reader_open(struct reader *reader, uint64_t segment);
+
+/* Has a segment that was whole given up its entries, so that an open file of it may be overwritten?
+ */
+bool reader_given_up(struct reader *reader, uint64_t segment);
 
 /* Counts the segments and looks that no number is missing; 0 or negative errno, sentence written.
  */
@@ -170,8 +175,9 @@ const char *check_plan(struct reader *reader, const struct atr_group_hdr *group,
 const char *check_snapshot(struct reader *reader, const struct atr_group_hdr *group, uint32_t i,
 			   const uint8_t *body);
 
-/* Reads the open segment, which is pruned and whose second block is its header; 0 or negative. */
-int pruned_read(struct reader *reader);
+/* Reads the open segment, which is pruned and whose second block is its header, but for its first
+ * groups, so many of which have been taken; 0 or negative. */
+int pruned_read(struct reader *reader, uint64_t taken);
 /* Why the open pruned file's first block is none; NULL if it is one. */
 const char *pruned_wrong(struct reader *reader, int *err);
 

@@ -14,6 +14,7 @@ int reader_damage(struct reader *reader, uint64_t offset, const char *what)
 		 "%s, byte %" PRIu64 ": %s; nothing was changed: put the directory back from a "
 		 "copy that is whole, or keep it as evidence and start with an empty one",
 		 reader->name, offset, what);
+	reader->damaged = true;
 	return -EBADMSG;
 }
 
@@ -106,6 +107,29 @@ int reader_open(struct reader *reader, uint64_t segment)
 	return err < 0 ? reader_trouble(reader, 0, err) : 0;
 }
 
+bool reader_given_up(struct reader *reader, uint64_t segment)
+{
+	struct atr_storage *storage = reader->storage;
+	char name[ATR_SEGMENT_NAME_LENGTH + 1];
+	struct atr_file *file;
+	uint64_t size;
+	int err;
+
+	snprintf(name, sizeof(name), ATR_SEGMENT_NAME, segment);
+	err = storage->ops->open(storage, name, false, &size, &file);
+	if (err == -ENOENT) {
+		snprintf(name, sizeof(name), ATR_PRUNED_NAME, segment);
+		err = storage->ops->open(storage, name, false, &size, &file);
+		if (err < 0)
+			return false;
+		storage->ops->close(storage, file);
+		return true;
+	}
+	if (err >= 0)
+		storage->ops->close(storage, file);
+	return false;
+}
+
 /* Reads a name of the form; false if it is none. */
 static bool parse_name(const char *name, const char *lead, const char *form, uint64_t *number)
 {
@@ -134,6 +158,7 @@ int reader_count(struct reader *reader)
 	struct atr_storage *storage = reader->storage;
 	bool whole = false;
 
+	reader->count = reader->first_whole = 0;
 	for (unsigned int i = 0;; i++) {
 		int err = storage->ops->list(storage, i, name, sizeof(name));
 		uint64_t number;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../../lib/log/retain.h"
 #include "reader_fixture.h"
 
 #define P0 "pruned-0000000000000000.atr"
@@ -267,6 +266,84 @@ static void pruned_files(void **state)
 	assert_int_equal(scan(&s), -EBADMSG);
 }
 
+static uint64_t next_leaf;
+
+static int see_once(void *context, const struct atr_group_hdr *group,
+		    const struct atr_record_hdr *record, const uint8_t *body,
+		    const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE])
+{
+	assert_int_equal(record->leaf, next_leaf);
+	next_leaf++;
+	return see_record(context, group, record, body, decisions, leaf);
+}
+
+/* Invariant: a segment that retention takes while a pass reads it, whatever its file holds by then,
+ * is no damage: every leaf is seen once, in order, and what was not read yet comes pruned. */
+static void recycled_while_scanned(void **state)
+{
+	const struct atr_log_visitor visitor = {NULL, see_once, NULL, NULL};
+	struct atr_log_retained out;
+	unsigned int partly = 0;
+
+	(void)state;
+	for (uint64_t before = 0; before <= 1; before++)
+		for (uint64_t over = 0; over < SEGMENT; over += 3 * ATR_LOG_BLOCK / 2) {
+			struct atr_log_scan s;
+
+			done(NULL);
+			fresh(NULL);
+			write_segments(4);
+			assert_int_equal(retain((unsigned int)before, &out), 0);
+			/* Files that were given up come last; a second one would be removed. */
+			if (before)
+				memory_remove(&disk, disk.file[disk.files - 1]->name);
+			kept_bodies = lost_bodies = next_leaf = 0;
+			recycled.oldest = before;
+			recycle_at_read(1, over, over % ATR_LOG_BLOCK != 0);
+			if (atr_log_scan(&disk.storage, &visitor, &s, error, sizeof(error)))
+				fail_msg("over %" PRIu64 ": %s", over, error);
+			assert_null(disk.before_read);
+			assert_int_equal(next_leaf, naive.leaves);
+			expect_whole(&s);
+			assert_false(s.torn);
+			/* It counts as pruned from where it was not read whole. */
+			partly += s.pruned_segments == before + 1 && kept_bodies > 0;
+		}
+	recycled.oldest = 0;
+	assert_true(partly > 10);
+}
+
+/* Invariant: the same for who reads on, who is told that the segment gave up its entries; damage
+ * in a segment that stays is damage. */
+static void recycled_while_followed(void **state)
+{
+	const struct atr_log_visitor visitor = {0};
+
+	(void)state;
+	for (int foreign = 0; foreign < 3; foreign++) {
+		struct atr_log_follow_params params = {.storage = &disk.storage};
+		struct atr_log_follow *follow;
+		int rc;
+
+		done(NULL);
+		fresh(NULL);
+		write_segments(5);
+		follow = atr_log_follow_open(&params, error, sizeof(error));
+		assert_int_equal(atr_log_follow_take(follow, 9, 1, &visitor, error, sizeof(error)),
+				 1);
+		if (foreign < 2)
+			recycle_at_read(1, ATR_LOG_BLOCK, foreign);
+		else
+			naive_bytes(&naive, 1)[naive.at[1].length / 2] ^= 1;
+		rc = atr_log_follow_take(follow, naive.groups, 99, &visitor, error, sizeof(error));
+		assert_int_equal(rc, -EBADMSG);
+		if (!strstr(error, foreign < 2 ? P0 ", byte 0: the segment gave up its entries"
+					       : S0 ", byte"))
+			fail_msg("%s", error);
+		atr_log_follow_close(follow);
+	}
+}
+
 /* Invariant: the forecast is the window's own rate, and never divides by nothing. */
 static void forecast(void **state)
 {
@@ -296,10 +373,16 @@ static void forecast(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(gives_up_entries), T(keeps_what_it_must),
-		T(without_snapshot), T(cut_short),
-		T(damaged_stays),    T(pruned_files),
-		T(forecast),         T(from_the_end_of_a_pruned_segment),
+		T(gives_up_entries),
+		T(keeps_what_it_must),
+		T(without_snapshot),
+		T(cut_short),
+		T(damaged_stays),
+		T(pruned_files),
+		T(forecast),
+		T(from_the_end_of_a_pruned_segment),
+		T(recycled_while_scanned),
+		T(recycled_while_followed),
 	};
 
 	if (sodium_init() < 0)
