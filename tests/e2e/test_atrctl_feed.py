@@ -10,7 +10,8 @@ import subprocess
 import threading
 import time
 
-from atrctl_lab import ATRCTL, HOST, SLOW, Lab, event, lines_json, main, read, run, write
+import atrlog
+from atrctl_lab import ATRCTL, HOST, ROOT, SLOW, Lab, event, lines_json, main, read, run, write
 
 
 def packet(i, flags=1, payload=b'', topic=1):
@@ -38,7 +39,7 @@ def reading(i, text=b''):
 class Receiver(Lab):
     """Runs sub on datagrams."""
 
-    def receive(self, datagrams, *more, status=0, plan=True, ready=b'-- listening'):
+    def receive(self, datagrams, *more, status=0, plan=True):
         port = self.free_port()
         args = [ATRCTL, 'sub', '--bind', f'{HOST}:{port}', '--until-end', '--seconds', '30',
                 *(['--plan', self.plan] if plan else []), *more]
@@ -66,6 +67,56 @@ class Receiver(Lab):
                     return
             time.sleep(0.01)
         raise AssertionError('sub does not listen')
+
+
+class FromSnapshot(Receiver):
+    """Invariant: sub begins only from a snapshot of the log that it then follows, as far as realm,
+    log and session tell, and says what it cannot fetch."""
+
+    def kept(self, name='one', change=b''):
+        """A file of the snapshot, which is of shard 1 in a log of epoch 7 and realm 2a; change:
+        other bytes at the beginning of the log's id."""
+        data = bytearray(read(os.path.join(ROOT, 'tests/fuzz/seeds/snapshot/whole')))
+        data[24:24 + len(change)] = change
+        data[12:16] = struct.pack('<I', atrlog.crc32c(bytes(data), 12, 4))
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write(path, bytes(data))
+        return path
+
+    def start(self, *more, status=0):
+        return run('sub', '--bind', f'{HOST}:{self.free_port()}', '--seconds', '1', *more,
+                   status=status)
+
+    def test_session_of_another_log(self):
+        args = ['--from-snapshot', self.kept(), '--json']
+        out = self.receive([mold(1, count=0xFFFF, session=b'0001000007')], *args, plan=False)
+        self.assertNotIn(b'not in the snapshot', out)
+        for session, status in (b'0001000008', 1), (b'0101000008', 1), (b'0201000008', 0):
+            out = self.receive([mold(1, [block(7, packet(0))], session=session),
+                                mold(2, count=0xFFFF, session=session)],
+                               *args, status=status, plan=False)
+            self.assertEqual(b'"message"' in out, status == 0, out)
+            self.assertEqual(b'not in the snapshot' in out, status == 0, out)
+
+    def test_realm_of_the_plan(self):
+        done = self.start('--plan', self.plan, '--from-snapshot', self.kept(), status=2)
+        self.assertEqual(done.stdout, b'')
+        self.assertIn(b'realm 000000000000002a, the plan is of realm 00000000000000aa', done.stderr)
+
+    def test_shards_of_two_logs(self):
+        name = 'snapshot-000000000000000a.atr'
+        self.kept(f'logs/shard-0/{name}')
+        self.kept(f'logs/shard-1/{name}')
+        self.start('--from-snapshot', self.path('logs'))
+        self.kept(f'logs/shard-1/{name}', b'other')
+        done = self.start('--from-snapshot', self.path('logs'), status=2)
+        self.assertIn(b'another log', done.stderr)
+
+    def test_warns_without_request(self):
+        for more, warned in ([], True), (['--request', f'{HOST}:9'], False):
+            done = self.start('--from-snapshot', self.kept(), *more)
+            self.assertEqual(b'warning: --from-snapshot without --request' in done.stderr, warned)
 
 
 class Sub(Receiver):
