@@ -121,9 +121,9 @@ static void print_event(const char *identity, json_t *answer, int proven)
 	printf("gates      %s\n",
 	       number(answer, "admitted") ? "all passed: admitted" : "refused by one of them");
 	printf("plan       generation %" PRIu64 "\n", number(answer, "generation"));
-	printf("log        shard %" PRIu64 ", leaf %" PRIu64 ", event %" PRIu64 " of %" PRIu64
-	       " in its record, group %" PRIu64 "\n",
-	       number(answer, "shard"), number(answer, "leaf"), number(answer, "event") + 1,
+	printf("log        shard %" PRIu64 ", leaf %" PRIu64 ", event %" PRIu64
+	       " (from 0) of %" PRIu64 " in its record, group %" PRIu64 "\n",
+	       number(answer, "shard"), number(answer, "leaf"), number(answer, "event"),
 	       number(answer, "events"), number(answer, "group"));
 	if (!feeds)
 		puts("feeds      unknown: the plan of that time is not in the log, or does not "

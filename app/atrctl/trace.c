@@ -162,9 +162,10 @@ static void print_text(const struct trace *run)
 			     "quarantine and the acknowledgement told the reason)");
 	atr_hex_encode(e->plan_digest, ATR_HASH_SIZE, hex);
 	printf("plan       generation %" PRIu64 ", at the commit %s\n", e->generation, hex);
-	printf("log        shard %u, leaf %" PRIu64 ", event %u of %u in its record, group %" PRIu64
+	printf("log        shard %u, leaf %" PRIu64
+	       ", event %u (from 0) of %u in its record, group %" PRIu64
 	       "\n           segment %" PRIu64 ", byte %" PRIu64 "\n",
-	       run->shard, e->leaf, e->index + 1u, e->events, e->group, e->segment, e->offset);
+	       run->shard, e->leaf, e->index, e->events, e->group, e->segment, e->offset);
 	atr_hex_encode(e->leaf_hash, ATR_HASH_SIZE, hex);
 	printf("leaf hash  %s\n", hex);
 	printf("committed  %s, by commit record %" PRIu64 ", start %" PRIu64 "\n", committed,
