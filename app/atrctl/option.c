@@ -185,8 +185,8 @@ static void help(const struct usage *usage, const struct option *table)
 		printf("%s\n", line);
 	}
 	printf("  %-*s%s\n", HELP_COLUMN, "--help", "this text");
-	printf("\nexamples:\n%s\n\nexit status: 0 yes, 1 no (refused, not found, not balanced), "
-	       "2 wrong usage\n",
+	printf("\nexamples:\n%s\n\nexit status: 0 yes, 1 no (refused, not found, not balanced) or "
+	       "failed, 2 wrong usage\n",
 	       usage->examples);
 }
 

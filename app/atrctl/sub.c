@@ -177,7 +177,7 @@ static int receive(struct sub *sub)
 		if (sub->until_end && all_ended(sub))
 			break;
 	}
-	return n < 0 ? usage_error("sub", "receiving failed: %s", strerror(-n)) : EXIT_OK;
+	return n < 0 ? failure("sub", "receiving failed: %s", strerror(-n)) : EXIT_OK;
 }
 
 static void summary_json(const struct sub *sub, const struct atr_subscriber_stats *t)
@@ -304,7 +304,7 @@ static int run(struct sub *sub)
 			       "the appliance's feed port");
 	sub->parser = atr_json_parser_create();
 	if (!sub->parser)
-		return usage_error("sub", "out of memory");
+		return failure("sub", "out of memory");
 	if (open_subscriber(sub, error))
 		return usage_error("sub", "%s", error);
 	sigaction(SIGINT, &action, NULL);

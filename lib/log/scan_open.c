@@ -23,8 +23,10 @@ static int reader_trouble(struct reader *reader, uint64_t offset, int err)
 	if (err == -ENODATA)
 		return reader_damage(reader, offset, "the file ends here while it is being read");
 	snprintf(reader->error, reader->error_size,
-		 "%s, byte %" PRIu64 ": cannot be read (%s); look after the disk, then try again",
-		 reader->name, offset, strerror(-err));
+		 "%s, byte %" PRIu64 ": cannot be read (%s); %s, then try again", reader->name,
+		 offset, strerror(-err),
+		 err == -ENOENT || err == -EACCES ? "check the log's path and who may read it"
+						  : "look after the disk");
 	return err;
 }
 

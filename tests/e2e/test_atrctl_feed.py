@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Drives atrctl sub, and what asks a running appliance, as a user would."""
+import fcntl
 import json
 import os
 import signal
@@ -271,6 +272,50 @@ class Appliance(Lab):
             self.assertIn(b'is atr running', done.stderr)
             done = run(command, '--file-prefix', 'surely-not-there', status=1)
             self.assertIn(b'surely-not-there/dpdk_telemetry.v2', done.stderr)
+
+    def test_starting(self):
+        """An appliance that is not ready yet is no other program."""
+        where = self.answer({f'/atr/{name}': {'starting': 1}
+                             for name in ('status', 'ledger', 'path', 'quarantine')})
+        for command in 'status', 'stats', 'path', 'quarantine':
+            done = run(command, *where, status=1)
+            self.assertEqual(done.stdout, b'')
+            self.assertIn(b'is starting', done.stderr)
+            self.assertIn(b'ask again', done.stderr)
+
+    def test_state_without_types(self):
+        """Where the plan keeps no state it is said; where it does, nothing of it is."""
+        for types in 0, 2:
+            where = self.answer({'/atr/state': {'found': 0}, '/atr/states': {},
+                                 '/atr/status': {'shards': 1, 'state_types': types}})
+            for args, status in ((('state', 1, 1, '[1]'), 1), (('states',), 0)):
+                done = run('query', *args, *where, status=status)
+                self.assertEqual(b'keeps state of no type' in done.stderr, types == 0, args)
+
+    def test_names(self):
+        """A name on the command line is a number on the wire."""
+        event = {'ready': 1, 'found': 1, 'admitted': 1, 'event': 0, 'events': 1}
+        where = self.answer({'/atr/event,2:7': event})
+        for identity in '2:7', 'two:7':
+            told = json.loads(run('query', 'event', identity, '--plan', self.plan, '--json',
+                                  *where).stdout)
+            self.assertEqual(told['identity'], '2:7')
+
+    def test_closed_pipe(self):
+        """Who reads no further ends it quietly."""
+        entry = {'source': 1, 'type': 1, 'op': 'last', 'form': 'binary', 'value_length': 0,
+                 'value_hex': [''], 'position': 1, 'event': 0}
+        page = {str(i): {**entry, 'key_hex': [f'[{i:04}]'.encode().hex()]} for i in range(500)}
+        where = self.answer({'/atr/states': page, '/atr/status': {'shards': 1}})
+        whole = run('query', 'states', *where)
+        self.assertEqual(len(whole.stdout.splitlines()), 500)
+        with subprocess.Popen([ATRCTL, 'query', 'states', *where], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+            process.stdout.readline()
+            process.stdout.close()
+            self.assertEqual(process.stderr.read(), b'')
+            self.assertEqual(process.wait(SLOW), -signal.SIGPIPE)
 
     def test_status(self):
         where = self.answer({'/atr/status': {'version': '0.1.0', 'durability': 'none',

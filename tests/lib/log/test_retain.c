@@ -313,6 +313,38 @@ static void recycled_while_scanned(void **state)
 	assert_true(partly > 10);
 }
 
+static void grow_before_read(const struct memory_file *file)
+{
+	struct atr_log_retained out;
+	uint64_t last = naive.segment - 1;
+
+	if (file != naive_file(&naive, last))
+		return;
+	disk.before_read = NULL;
+	write_segments(naive.segment + 2);
+	/* All but the newest two, so also the one that is about to be read. */
+	assert_int_equal(retain(9, &out), 0);
+	assert_true(out.segments > last);
+}
+
+/* Invariant: when retention reaches, during a pass, the segment that was the last one as the pass
+ * began, the pass goes on to those that follow it now. */
+static void overtaken_while_scanned(void **state)
+{
+	const struct atr_log_visitor visitor = {NULL, see_once, NULL, NULL};
+	struct atr_log_scan s;
+
+	(void)state;
+	write_segments(3);
+	kept_bodies = lost_bodies = next_leaf = 0;
+	disk.before_read = grow_before_read;
+	if (atr_log_scan(&disk.storage, &visitor, &s, error, sizeof(error)))
+		fail_msg("%s", error);
+	assert_null(disk.before_read);
+	assert_int_equal(next_leaf, naive.leaves);
+	expect_whole(&s);
+}
+
 /* Invariant: the same for who reads on, who is told that the segment gave up its entries; damage
  * in a segment that stays is damage. */
 static void recycled_while_followed(void **state)
@@ -383,6 +415,7 @@ int main(void)
 		T(from_the_end_of_a_pruned_segment),
 		T(recycled_while_scanned),
 		T(recycled_while_followed),
+		T(overtaken_while_scanned),
 	};
 
 	if (sodium_init() < 0)
