@@ -44,10 +44,9 @@ void atr_log_follow_close(struct atr_log_follow *follow)
 {
 	if (!follow)
 		return;
-	reader_close(&follow->reader);
+	reader_free(&follow->reader);
 	if (follow->reader.hash)
 		atr_hash_free(follow->reader.hash);
-	free(follow->reader.window);
 	free(follow);
 }
 

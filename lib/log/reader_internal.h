@@ -64,8 +64,9 @@ struct reader {
 	const uint8_t *data[READER_RECORDS];
 	uint32_t length[READER_RECORDS];
 	uint8_t leaf[READER_RECORDS][ATR_HASH_SIZE];
-	uint8_t prefixed[ATR_GROUP_BYTES_MAX + READER_RECORDS]; /* envelopes behind a 00 */
-	uint8_t digested[ATR_GROUP_BYTES_MAX];                  /* headers and decisions */
+	uint8_t *prefixed; /* envelopes behind a 00; room bytes, free() it */
+	uint8_t *digested; /* headers and decisions; so many too, behind it */
+	size_t room;
 	uint32_t prefixed_used, digested_used;
 };
 
@@ -81,6 +82,10 @@ int reader_damage(struct reader *reader, uint64_t offset, const char *what);
 /* Makes length bytes at offset of the open segment available; NULL with *err set (-EIO and such,
  * sentence written). offset is a multiple of ATR_LOG_BLOCK, the range inside the file. */
 const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t length, int *err);
+
+/* Makes room for what is collected of a group's records, of which so many bytes lie in the file: in
+ * neither buffer more. Empties both. 0 or -ENOMEM, sentence written. */
+int reader_room(struct reader *reader, size_t bytes);
 
 /* Opens a segment of the log, whole or, if there is no such file, pruned; 0 or negative errno,
  * sentence written. Closes the one before. */
@@ -104,6 +109,8 @@ const char *reader_header_wrong(const struct reader *reader, const uint8_t *bloc
 /* Tells the visitor, now and then, how far the pass is. */
 void reader_report(struct reader *reader, bool last);
 void reader_close(struct reader *reader);
+/* The same, and frees what the reader has allocated. */
+void reader_free(struct reader *reader);
 
 /* From here on the log is known by this header. */
 void reader_take_header(struct reader *reader, const uint8_t *block);

@@ -407,7 +407,8 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 	if (!reader)
 		return err;
 	memset(reader, 0, offsetof(struct reader, record));
-	reader->prefixed_used = reader->digested_used = 0;
+	reader->prefixed = reader->digested = NULL;
+	reader->room = 0;
 	reader->storage = storage;
 	if (options)
 		reader->options = *options;
@@ -425,8 +426,7 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 	err = reader_count(reader);
 	if (!err)
 		err = read_segments(reader);
-	reader_close(reader);
-	free(reader->window);
+	reader_free(reader);
 	free(reader);
 	return err;
 }

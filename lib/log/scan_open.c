@@ -25,8 +25,9 @@ static int reader_trouble(struct reader *reader, uint64_t offset, int err)
 	snprintf(reader->error, reader->error_size,
 		 "%s, byte %" PRIu64 ": cannot be read (%s); %s, then try again", reader->name,
 		 offset, strerror(-err),
-		 err == -ENOENT || err == -EACCES ? "check the log's path and who may read it"
-						  : "look after the disk");
+		 err == -ENOMEM                     ? "free some memory"
+		 : err == -ENOENT || err == -EACCES ? "check the log's path and who may read it"
+						    : "look after the disk");
 	return err;
 }
 
@@ -62,6 +63,27 @@ void reader_close(struct reader *reader)
 		reader->storage->ops->close(reader->storage, reader->file);
 	reader->file = NULL;
 	reader->window_length = 0;
+}
+
+void reader_free(struct reader *reader)
+{
+	reader_close(reader);
+	free(reader->window);
+	free(reader->prefixed);
+}
+
+int reader_room(struct reader *reader, size_t bytes)
+{
+	reader->prefixed_used = reader->digested_used = 0;
+	if (bytes <= reader->room)
+		return 0;
+	/* Groups differ in size; most of them are small. */
+	bytes = bytes < 2 * reader->room ? 2 * reader->room : bytes;
+	free(reader->prefixed);
+	reader->prefixed = malloc(2 * bytes);
+	reader->room = reader->prefixed ? bytes : 0;
+	reader->digested = reader->prefixed ? reader->prefixed + bytes : NULL;
+	return reader->prefixed ? 0 : reader_trouble(reader, 0, -ENOMEM);
 }
 
 /* The window holds the open file, or as much as is read at once. */

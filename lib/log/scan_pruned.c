@@ -77,6 +77,7 @@ static int take_group(struct reader *reader, const uint8_t *bytes, uint64_t offs
 	const struct atr_group_hdr *group = (const void *)(bytes + sizeof(struct atr_pruned_group));
 	uint32_t at = sizeof(struct atr_pruned_group) + sizeof(*group), room;
 	const char *wrong = NULL;
+	int err;
 
 	if (!group_belongs(reader, group, reader->scan->end.offset) ||
 	    group->length > ATR_GROUP_BYTES_MAX)
@@ -84,7 +85,9 @@ static int take_group(struct reader *reader, const uint8_t *bytes, uint64_t offs
 	wrong = group_header_wrong(reader, group);
 	if (wrong)
 		return reader_damage(reader, offset, wrong);
-	reader->prefixed_used = reader->digested_used = 0;
+	err = reader_room(reader, length);
+	if (err)
+		return err;
 	for (uint32_t i = 0; i < group->records; i++, at += room) {
 		reader->record[i] = (const void *)(bytes + at);
 		wrong = length - at < sizeof(struct atr_record_hdr)

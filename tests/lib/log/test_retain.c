@@ -376,6 +376,57 @@ static void recycled_while_followed(void **state)
 	}
 }
 
+/* Bug: headers and decisions of a pruned group were collected into a megabyte, though a pruned file
+ * can claim a quarter more. Invariant: a forged one is refused and takes no byte that is not its
+ * own. */
+static void forged_decisions(void **state)
+{
+	enum { STUB = sizeof(struct atr_record_hdr) + ATR_HASH_SIZE + 8192, STUBS = 157 };
+	const uint64_t size = 2 * ATR_LOG_BLOCK + ATR_PRUNED_BYTES_MAX;
+	struct atr_log_retained out;
+	struct atr_pruned_group *head;
+	struct atr_group_hdr *group;
+	struct atr_pruned_hdr *hdr;
+	struct memory_file *file;
+	struct atr_log_scan s;
+	uint8_t *bytes = calloc(1, size), *at;
+
+	(void)state;
+	write_segments(4);
+	assert_int_equal(retain(1, &out), 0);
+	file = memory_find(&disk, P0);
+	memcpy(bytes, file->bytes, 2 * ATR_LOG_BLOCK + sizeof(*head) + sizeof(*group));
+	hdr = (struct atr_pruned_hdr *)bytes;
+	head = (struct atr_pruned_group *)(bytes + 2 * ATR_LOG_BLOCK);
+	group = (struct atr_group_hdr *)(head + 1);
+	at = (uint8_t *)(group + 1);
+	group->records = STUBS + 1;
+	for (uint64_t i = 0; i < STUBS; i++, at += STUB) {
+		const struct atr_record_hdr stub = {.kind = ATR_RECORD_FRAME,
+						    .events = UINT16_MAX,
+						    .decision_length = 8192,
+						    .leaf = i};
+
+		memcpy(at, &stub, sizeof(stub));
+		memset(at + sizeof(stub) + ATR_HASH_SIZE, 0x55, stub.decision_length);
+	}
+	head->length = (uint32_t)(at - (const uint8_t *)head);
+	assert_in_range(head->length, ATR_GROUP_BYTES_MAX + (200u << 10), ATR_PRUNED_BYTES_MAX);
+	head->crc = 0;
+	head->crc = naive_crc((const uint8_t *)head, head->length);
+	hdr->bytes = size;
+	hdr->crc = 0;
+	hdr->crc = naive_crc(bytes, ATR_LOG_BLOCK);
+	free(file->bytes);
+	file->bytes = bytes;
+	file->size = size;
+	assert_int_equal(scan(&s), -EBADMSG);
+	if (!strstr(error, P0 ", byte"))
+		fail_msg("%s", error);
+	/* It came as far as the end of what was forged. */
+	assert_non_null(strstr(error, "does not end within"));
+}
+
 /* Invariant: the forecast is the window's own rate, and never divides by nothing. */
 static void forecast(void **state)
 {
@@ -416,6 +467,7 @@ int main(void)
 		T(recycled_while_scanned),
 		T(recycled_while_followed),
 		T(overtaken_while_scanned),
+		T(forged_decisions),
 	};
 
 	if (sodium_init() < 0)
