@@ -322,9 +322,14 @@ static void grow_before_read(const struct memory_file *file)
 		return;
 	disk.before_read = NULL;
 	write_segments(naive.segment + 2);
-	/* All but the newest two, so also the one that is about to be read. */
-	assert_int_equal(retain(9, &out), 0);
-	assert_true(out.segments > last);
+	/* Up to the one that is about to be read, whose file stays as the only one given up. */
+	for (uint64_t i = 0; i <= last; i++) {
+		if (i > 0)
+			memory_remove(&disk, disk.file[disk.files - 1]->name);
+		assert_int_equal(retain(1, &out), 0);
+		assert_int_equal(out.segments, 1);
+	}
+	assert_ptr_equal(file, disk.file[disk.files - 1]);
 }
 
 /* Invariant: when retention reaches, during a pass, the segment that was the last one as the pass
