@@ -31,6 +31,25 @@ static int past(struct appliance *a, char *error, size_t size)
 	return rc ? rc : durable_plan(&a->durable, &a->options, &a->plan, error, size);
 }
 
+/* The last of the lcores verify. */
+static int verifier_lcores(struct appliance *a, char *error, size_t size)
+{
+	if (a->options.verifiers >= a->lcore_count) {
+		snprintf(error, size,
+			 "--verifiers %u leaves no data lcore: beside the main lcore there are %u; "
+			 "give more with -l or --lcores",
+			 a->options.verifiers, a->lcore_count);
+		return -EINVAL;
+	}
+	while (a->verifier_count < a->options.verifiers) {
+		struct verifier_lcore *v = &a->verifier_lcore[a->verifier_count++];
+
+		v->lcore_id = a->lcore[--a->lcore_count].lcore_id;
+		v->appliance = a;
+	}
+	return 0;
+}
+
 /* Shards are dealt to the data lcores in turn. */
 static int lcores(struct appliance *a, char *error, size_t size)
 {
@@ -49,6 +68,8 @@ static int lcores(struct appliance *a, char *error, size_t size)
 			 "lcores come beside it; start with -l 0,1 or --lcores");
 		return -EINVAL;
 	}
+	if (verifier_lcores(a, error, size) < 0)
+		return -EINVAL;
 	a->shard_count = a->options.shards ? a->options.shards : a->lcore_count;
 	if (a->shard_count < a->lcore_count) {
 		snprintf(error, size,
@@ -273,6 +294,20 @@ static int shards(struct appliance *a, char *error, size_t size)
 	return 0;
 }
 
+static int verifiers(struct appliance *a, char *error, size_t size)
+{
+	for (unsigned int v = 0; v < a->verifier_count; v++) {
+		int socket = (int)rte_lcore_to_socket_id(a->verifier_lcore[v].lcore_id);
+
+		/* All roots of all shards may be one verifier's sources'. */
+		a->verifier[v] = atr_verifier_create(v, a->shard_count * a->options.roots, socket,
+						     error, size);
+		if (!a->verifier[v])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int control(struct appliance *a, char *error, size_t size)
 {
 	struct atr_control_config config = {
@@ -289,6 +324,8 @@ static int control(struct appliance *a, char *error, size_t size)
 		.program_slot = &a->program,
 		.durability = a->options.durability,
 		.acker = a->durable.acker,
+		.verifier = a->verifier,
+		.verifiers = a->verifier_count,
 		.simd_bits = rte_vect_get_max_simd_bitwidth(),
 		.socket = SOCKET_ID_ANY,
 	};
@@ -348,7 +385,8 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 	    (rc = neighbours(a, error, size)) < 0 || (rc = quarantine(a, error, size)) < 0 ||
 	    (rc = rcu(a, error, size)) < 0 || (rc = memory_bridge(a, error, size)) < 0 ||
 	    (rc = durable_start(&a->durable, &a->options, a->plan, error, size)) < 0 ||
-	    (rc = shards(a, error, size)) < 0 || (rc = control(a, error, size)) < 0)
+	    (rc = shards(a, error, size)) < 0 || (rc = verifiers(a, error, size)) < 0 ||
+	    (rc = control(a, error, size)) < 0)
 		return rc;
 	/* Generation 0 refuses everything; a plan follows it as it would on a running appliance. */
 	rc = publish(a, NULL, 0, error, size);
@@ -375,6 +413,8 @@ void appliance_destroy(struct appliance *a)
 	ask_stop(&a->ask);
 	follow_close(&a->follow);
 	atr_control_free(a->control);
+	for (unsigned int v = 0; v < a->verifier_count; v++)
+		atr_verifier_free(a->verifier[v]);
 	for (unsigned int s = 0; s < a->shard_count; s++)
 		atr_shard_free(a->shard[s]);
 	atr_program_free(a->program);

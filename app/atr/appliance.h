@@ -32,6 +32,11 @@ struct data_lcore {
 	struct appliance *appliance;
 };
 
+struct verifier_lcore {
+	unsigned int lcore_id;
+	struct appliance *appliance;
+};
+
 struct appliance {
 	struct options options;
 	struct atr_plan *plan; /* NULL: none in force */
@@ -42,6 +47,9 @@ struct appliance {
 	unsigned int lcore_count;
 	struct atr_shard *shard[ATR_SHARDS_MAX];
 	struct data_lcore lcore[APPLIANCE_LCORES_MAX];
+	struct verifier_lcore verifier_lcore[ATR_VERIFIERS_MAX];
+	struct atr_verifier *verifier[ATR_VERIFIERS_MAX];
+	unsigned int verifier_count;
 	struct rte_mempool *rx_pool, *payload_pool, *header_pool;
 	struct atr_bridge bridge;
 	struct atr_ledger ledger;
@@ -59,7 +67,7 @@ struct appliance {
 	struct atr_program *program; /* the slot that RCU protects; writer: control lcore */
 	uint64_t started_ns, started_tsc;
 	uint32_t phase __rte_cache_aligned; /* enum run_phase; writer: control lcore; readers: data
-					       lcores, telemetry */
+					       and verifier lcores, telemetry */
 };
 
 /* Makes everything from the options. Negative errno after one sentence in error. */

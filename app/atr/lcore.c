@@ -7,12 +7,11 @@
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 
+#include "../../lib/control/rest.h"
 #include "appliance.h"
 
 #define DRAIN_STEP_US  1000
 #define QUIET_READINGS 3 /* ledgers with nothing in flight, one after the other */
-#define IDLE_TURNS     64
-#define IDLE_SLEEP_US  20
 
 static int data_lcore_main(void *arg)
 {
@@ -38,14 +37,16 @@ static int data_lcore_main(void *arg)
 	return 0;
 }
 
-static void control_turn(struct appliance *a, unsigned int *idle)
+static int verifier_lcore_main(void *arg)
 {
-	if (atr_control_run(a->control) > 0) {
-		*idle = 0;
-		return;
-	}
-	if (++*idle >= IDLE_TURNS)
-		rte_delay_us_sleep(IDLE_SLEEP_US);
+	const struct verifier_lcore *lcore = arg;
+	const struct appliance *a = lcore->appliance;
+	struct atr_verifier *verifier = a->verifier[lcore - a->verifier_lcore];
+
+	while (__atomic_load_n(&a->phase, __ATOMIC_ACQUIRE) != RUN_STOP)
+		if (atr_verifier_run(verifier) == 0)
+			rte_pause();
+	return 0;
 }
 
 static uint64_t in_flight(const struct appliance *a)
@@ -62,6 +63,8 @@ static uint64_t in_flight(const struct appliance *a)
 			if (to != s)
 				n += rte_ring_count(a->bridge.handover[s][to]);
 	}
+	for (unsigned int v = 0; v < a->verifier_count; v++)
+		n += atr_verifier_busy(a->verifier[v]);
 	return n;
 }
 
@@ -71,11 +74,12 @@ static void drain(struct appliance *a)
 {
 	uint64_t deadline = rte_rdtsc() + rte_get_tsc_hz() / 1000 * a->options.drain_ms;
 	uint64_t next = 0;
-	unsigned int idle = 0, quiet = 0;
+	struct atr_rest rest = {.shares_core = true};
+	unsigned int quiet = 0;
 
 	__atomic_store_n(&a->phase, RUN_DRAIN, __ATOMIC_RELEASE);
 	while (quiet < QUIET_READINGS && rte_rdtsc() < deadline) {
-		control_turn(a, &idle);
+		atr_rest_turn(&rest, atr_control_run(a->control));
 		if (rte_rdtsc() < next)
 			continue;
 		next = rte_rdtsc() + rte_get_tsc_hz() / 1000000 * DRAIN_STEP_US;
@@ -83,28 +87,37 @@ static void drain(struct appliance *a)
 	}
 }
 
+static int launch(lcore_function_t *run, void *arg, unsigned int lcore_id)
+{
+	int rc = rte_eal_remote_launch(run, arg, lcore_id);
+
+	if (rc < 0)
+		fprintf(stderr, "atr: lcore %u cannot be launched\n", lcore_id);
+	return rc;
+}
+
 int appliance_run(struct appliance *a, const volatile int *stop)
 {
-	unsigned int idle = 0;
+	struct atr_rest rest = {.shares_core = a->options.durability != ATR_DURABILITY_NONE};
 	int rc = 0;
 
-	for (unsigned int i = 0; i < a->lcore_count; i++) {
-		rc = rte_eal_remote_launch(data_lcore_main, &a->lcore[i], a->lcore[i].lcore_id);
-		if (rc < 0) {
-			fprintf(stderr, "atr: lcore %u cannot be launched\n", a->lcore[i].lcore_id);
-			break;
-		}
-	}
+	for (unsigned int i = 0; rc == 0 && i < a->verifier_count; i++)
+		rc = launch(verifier_lcore_main, &a->verifier_lcore[i],
+			    a->verifier_lcore[i].lcore_id);
+	for (unsigned int i = 0; rc == 0 && i < a->lcore_count; i++)
+		rc = launch(data_lcore_main, &a->lcore[i], a->lcore[i].lcore_id);
 	if (rc == 0) {
 		printf("atr: serving\n");
 		while (!*stop)
-			control_turn(a, &idle);
+			atr_rest_turn(&rest, atr_control_run(a->control));
 		printf("atr: stopping\n");
 		drain(a);
 	}
 	__atomic_store_n(&a->phase, RUN_STOP, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < a->lcore_count; i++)
 		rte_eal_wait_lcore(a->lcore[i].lcore_id);
+	for (unsigned int i = 0; i < a->verifier_count; i++)
+		rte_eal_wait_lcore(a->verifier_lcore[i].lcore_id);
 	gaps_stop(a);
 	ask_stop(&a->ask);
 	atr_control_finish(a->control);

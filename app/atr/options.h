@@ -9,6 +9,7 @@
 
 #include <rte_ether.h>
 
+#include "../../lib/control/verifier.h"
 #include "../../lib/program/program.h"
 
 #define OPTIONS_NEIGHBOURS_MAX 64
@@ -44,8 +45,9 @@ struct options {
 	unsigned int port_count;
 	struct neighbour_option neighbour[OPTIONS_NEIGHBOURS_MAX];
 	unsigned int neighbour_count;
-	unsigned int shards; /* 0: one a data lcore */
-	unsigned int mtu;    /* 0: each port's own */
+	unsigned int shards;    /* 0: one a data lcore */
+	unsigned int verifiers; /* lcores that verify roots beside the control lcore */
+	unsigned int mtu;       /* 0: each port's own */
 	unsigned int flush_us;
 	unsigned int hold;
 	unsigned int roots;      /* pending, per shard */

@@ -55,6 +55,8 @@ void appliance_print(const struct appliance *a)
 	for (unsigned int i = 0; i < a->iface_count; i++)
 		printf("%s\n", a->port_line[i]);
 	printf("lcore %u: control\n", rte_get_main_lcore());
+	for (unsigned int i = 0; i < a->verifier_count; i++)
+		printf("lcore %u: verifier\n", a->verifier_lcore[i].lcore_id);
 	for (unsigned int i = 0; i < a->lcore_count; i++) {
 		printf("lcore %u: data, shards", a->lcore[i].lcore_id);
 		for (unsigned int s = 0; s < a->lcore[i].shard_count; s++)

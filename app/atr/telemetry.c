@@ -378,6 +378,8 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	rte_tel_data_add_dict_u64(d, "roots_verified", s->roots_verified);
 	rte_tel_data_add_dict_u64(d, "roots_refused", s->roots_refused);
+	rte_tel_data_add_dict_u64(d, "roots_by_verifiers", s->roots_by_verifiers);
+	rte_tel_data_add_dict_u64(d, "verifiers", c->verifiers);
 	rte_tel_data_add_dict_u64(d, "verify_cycles", s->verify_cycles);
 	rte_tel_data_add_dict_u64(d, "envelopes", s->envelopes);
 	rte_tel_data_add_dict_u64(d, "envelope_cycles", s->envelope_cycles);

@@ -126,7 +126,8 @@ static uint8_t wait_for_root(struct atr_auth *auth, const struct auth_key *key,
 }
 
 uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
-		       const uint8_t leaf[ATR_HASH_SIZE], void *cookie)
+		       const uint8_t leaf[ATR_HASH_SIZE], const struct atr_auth_ahead *ahead,
+		       void *cookie)
 {
 	struct auth_path path;
 	struct auth_key key;
@@ -137,7 +138,9 @@ uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struc
 	key_of_frame(&key, frame);
 	/* cppcheck-suppress uninitvar; written here, not read */
 	memcpy(path.node[0], leaf, ATR_HASH_SIZE);
-	path.known = 0;
+	path.known = ahead ? ahead->known : 0;
+	if (path.known > 0)
+		memcpy(path.node[1], ahead->node, path.known * sizeof(ahead->node[0]));
 	tree = tree_of_key(auth, &key);
 	if (tree != AUTH_NONE) {
 		enum auth_climb climb = auth_climb(auth, hash, tree, frame, &path);

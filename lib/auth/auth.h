@@ -51,6 +51,13 @@ struct atr_root_request {
 	uint8_t verdict; /* ATR_OK or a reason */
 } __attribute__((aligned(64)));
 
+/* Nodes above a frame's leaf, hashed before its turn. */
+#define ATR_AUTH_AHEAD 3
+struct atr_auth_ahead {
+	uint8_t node[ATR_AUTH_AHEAD][ATR_HASH_SIZE]; /* from the leaf's parent upwards */
+	unsigned int known;                          /* of them */
+};
+
 struct atr_auth;
 
 /* NULL with a sentence in error (out of memory, parameter out of range). Control lcore. */
@@ -61,7 +68,14 @@ void atr_auth_free(struct atr_auth *auth);
 /* Bytes that an object with these parameters takes. */
 size_t atr_auth_footprint(const struct atr_auth_params *params);
 
-/* Authenticates one frame with the given leaf hash. ATR_OK: proven. A reason: BAD_PROOF (the path
+/* Hashes nodes for a burst of frames side by side, which is faster than one by one as their turn
+ * comes: those that the first frame of each pair, of four and of eight neighbours will need. count:
+ * up to ATR_HASH_BURST_MAX frames, of any trees, and their leaf hashes. Says nothing about them. */
+void atr_auth_look_ahead(struct atr_hash *hash, const struct atr_frame *const frame[],
+			 const uint8_t *const leaf[], struct atr_auth_ahead ahead[],
+			 unsigned int count);
+
+/* Authenticates one frame with the given leaf hash, and what was hashed ahead of it, or NULL. ATR_OK: proven. A reason: BAD_PROOF (the path
  * contradicts the proven tree that this signature belongs to), the verdict of a refused root,
  * HOLD_FULL, ROOT_BUDGET, or UNKNOWN_SOURCE for a source id above 65535. ATR_AUTH_HELD: cookie is
  * kept until released. A frame for which the hold has no room asks for no root. The realm is part
@@ -70,7 +84,8 @@ size_t atr_auth_footprint(const struct atr_auth_params *params);
  * A frame that carries the signature of a proven tree and leads to another root is BAD_PROOF: one
  * Ed25519 signature cannot be valid for two heads of the same key that this object would accept. */
 uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
-		       const uint8_t leaf[ATR_HASH_SIZE], void *cookie);
+		       const uint8_t leaf[ATR_HASH_SIZE], const struct atr_auth_ahead *ahead,
+		       void *cookie);
 
 /* Brings what atr_auth_frame will look at near the CPU, if the frame is of the tree that the last
  * one was of. */
@@ -106,7 +121,7 @@ void atr_auth_forget(struct atr_auth *auth, uint32_t source, uint32_t key);
 
 struct atr_auth_stats {
 	uint64_t proven_frames;
-	uint64_t node_hashes; /* computed */
+	uint64_t node_hashes; /* computed and needed */
 	uint64_t node_hits;   /* paths cut short at a proven node */
 	uint64_t roots_asked;
 	uint64_t roots_proven;

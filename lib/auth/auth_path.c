@@ -6,6 +6,9 @@
 /* Half of all paths end at the first pair, half of the others at the one above. */
 #define PREFETCH_LEVELS 2
 
+/* Fewer nodes are hashed as fast one by one. */
+#define AHEAD_FEWEST 4
+
 /* Where a path stands: node index at level among last + 1 nodes (RFC 9162, 2.1.3.2: fn and sn). A
  * node without sibling is the same as its parent; it is named where it has one. */
 struct place {
@@ -153,7 +156,10 @@ enum auth_climb auth_climb(struct atr_auth *auth, struct atr_hash *hash, uint32_
 		int above;
 
 		if (!pair) {
-			path_step(auth, hash, frame, &at, k, path);
+			if (k >= path->known)
+				path_step(auth, hash, frame, &at, k, path);
+			else
+				auth->stats.node_hashes++;
 			place_up(&at);
 			continue;
 		}
@@ -171,6 +177,46 @@ enum auth_climb auth_climb(struct atr_auth *auth, struct atr_hash *hash, uint32_
 		return AUTH_CLIMB_OK;
 	}
 	return climb_to_root(auth, hash, tree, frame, path);
+}
+
+/* At this level, is the frame on the left of a pair whose right one it brings? */
+static bool leads_pair(const struct atr_frame *frame, unsigned int level)
+{
+	const struct atr_frame_hdr *hdr = frame->hdr;
+	uint32_t place = hdr->leaf_index >> level;
+
+	return level < frame->proof_nodes && place << level == hdr->leaf_index &&
+	       (place & 1) == 0 && place < (hdr->leaf_count - 1) >> level;
+}
+
+void atr_auth_look_ahead(struct atr_hash *hash, const struct atr_frame *const frame[],
+			 const uint8_t *const leaf[], struct atr_auth_ahead ahead[],
+			 unsigned int count)
+{
+	uint8_t digest[ATR_HASH_BURST_MAX][ATR_HASH_SIZE];
+	const uint8_t *left[ATR_HASH_BURST_MAX], *right[ATR_HASH_BURST_MAX];
+	uint16_t of[ATR_HASH_BURST_MAX];
+
+	for (unsigned int i = 0; i < count; i++)
+		ahead[i].known = 0;
+	for (unsigned int level = 0; level < ATR_AUTH_AHEAD; level++) {
+		unsigned int n = 0;
+
+		for (unsigned int i = 0; i < count; i++) {
+			if (ahead[i].known != level || !leads_pair(frame[i], level))
+				continue;
+			left[n] = level > 0 ? ahead[i].node[level - 1] : leaf[i];
+			right[n] = proof_node(frame[i], level);
+			of[n++] = (uint16_t)i;
+		}
+		if (n < AHEAD_FEWEST)
+			return;
+		atr_hash_nodes(hash, left, right, digest, n);
+		for (unsigned int j = 0; j < n; j++) {
+			memcpy(ahead[of[j]].node[level], digest[j], ATR_HASH_SIZE);
+			ahead[of[j]].known = level + 1;
+		}
+	}
 }
 
 void atr_auth_prefetch(const struct atr_auth *auth, const struct atr_frame *frame)

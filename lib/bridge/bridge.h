@@ -57,7 +57,8 @@ struct atr_meta {
 	uint64_t timestamp_ns;        /* envelope: header.timestamp */
 	uint64_t position;            /* envelope: log index once logged */
 	uint32_t src_ip;              /* host byte order */
-	uint32_t source, topic, type; /* envelope: ids */
+	uint32_t source, topic, type; /* envelope: ids; topic also of a frame with generation set,
+				       * see atr_batch.topic */
 	uint32_t identity; /* envelope: its entry in the control lcore's identity memory */
 	uint16_t src_port, port_id;
 	uint16_t offset, length; /* UDP payload in the mbuf */

@@ -35,6 +35,8 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 		c->program_slot = config->program_slot;
 		c->durability = config->durability;
 		c->acker = config->acker;
+		c->verifier = config->verifier;
+		c->verifiers = config->verifiers;
 		c->hash = atr_hash_create(config->socket, config->simd_bits, error, size);
 		c->uuid_floor_ms = atr_state_get(config->state, ATR_STATE_UUID, 0);
 		c->uuid_reserved_ms = c->uuid_floor_ms;
@@ -202,6 +204,7 @@ unsigned int atr_control_run(struct atr_control *control)
 		done += envelope_ring(control, s);
 		done += link_ring(control, s);
 	}
+	done += atr_control_verified(control);
 	if (control->acker)
 		done += atr_control_acknowledge(control);
 	done += atr_control_resolve(control);

@@ -23,11 +23,13 @@
 #include "../quarantine/quarantine.h"
 #include "../state/state.h"
 #include "../auth/auth.h"
+#include "verifier.h"
 
 #define ATR_RESERVES_MAX 64 /* high-waters raised by one sync */
 
 struct atr_control_stats {
 	uint64_t roots_verified, roots_refused;
+	uint64_t roots_by_verifiers; /* of both */
 	uint64_t envelopes;                      /* judged */
 	uint64_t verify_cycles, envelope_cycles; /* TSC, of the two above */
 	uint64_t replies, replies_dropped;       /* dropped: no mbuf */
@@ -54,8 +56,10 @@ struct atr_control {
 	struct rte_rcu_qsbr *rcu;
 	struct atr_program **program_slot;
 	enum atr_durability durability;
-	struct atr_acker *acker; /* NULL: nothing is acknowledged to frame producers */
-	struct atr_hash *hash;   /* of envelopes' leaves */
+	struct atr_acker *acker;              /* NULL: nothing is acknowledged to frame producers */
+	struct atr_hash *hash;                /* of envelopes' leaves */
+	struct atr_verifier *const *verifier; /* the caller's */
+	unsigned int verifiers;
 
 	/* Running state. */
 	struct atr_identity *identity; /* NULL while no plan is in force */
@@ -88,7 +92,9 @@ struct atr_control_config {
 	struct rte_rcu_qsbr *rcu;
 	struct atr_program **program_slot;
 	enum atr_durability durability;
-	struct atr_acker *acker; /* the caller's */
+	struct atr_acker *acker;              /* the caller's */
+	struct atr_verifier *const *verifier; /* the caller's; they outlive the control lcore */
+	unsigned int verifiers; /* up to ATR_VERIFIERS_MAX; 0: the control lcore verifies alone */
 	int socket;
 	unsigned int simd_bits;
 };
@@ -113,8 +119,11 @@ void atr_control_finish(struct atr_control *control);
 
 /* --- One kind of work each; called by atr_control_run --- */
 
-/* Verifies the head of a root request and sends the verdict back. */
+/* Verifies the head of a root request and sends the verdict back, or has a verifier do it. */
 void atr_control_root(struct atr_control *control, struct atr_root_request *request);
+
+/* Sends the verdicts back that verifiers have come to. Returns how many. */
+unsigned int atr_control_verified(struct atr_control *control);
 
 /* Raises the durable high-waters of up to ATR_RESERVES_MAX sources with one sync. */
 void atr_control_reserve(struct atr_control *control, struct atr_reserve *const *reserve,

@@ -48,16 +48,26 @@ void hash_with(struct atr_hash *hash, unsigned int manager, const uint8_t *const
 	       const uint32_t length[], uint8_t (*out)[ATR_HASH_BYTES], unsigned int count)
 {
 	if (manager == HASH_SHANI) {
-		for (unsigned int i = 0; i < count; i++)
-			hash_shani(data[i], length[i], out[i]);
+		for (unsigned int i = 0, n; i < count; i += n) {
+			n = i + 1 < count && length[i] == length[i + 1] ? 2 : 1;
+			if (n == 2)
+				hash_shani_two(data + i, length[i], out + i);
+			else
+				hash_shani(data[i], length[i], out[i]);
+		}
 		return;
 	}
 	for (unsigned int done = 0; done < count;) {
-		unsigned int n = count - done;
+		unsigned int most = manager == HASH_X16 ? 2 * HASH_LANES : IMB_MAX_BURST_SIZE;
+		unsigned int n = count - done < most ? count - done : most;
 
-		if (n > IMB_MAX_BURST_SIZE)
-			n = IMB_MAX_BURST_SIZE;
-		hash_jobs(hash->manager[manager], data + done, length + done, out + done, n);
+		if (manager != HASH_X16)
+			hash_jobs(hash->manager[manager], data + done, length + done, out + done,
+				  n);
+		else if (n > HASH_LANES)
+			hash_x32(data + done, length + done, out + done, n);
+		else
+			hash_x16(data + done, length + done, out + done, n);
 		done += n;
 	}
 }
@@ -80,14 +90,35 @@ void atr_hash_burst(struct atr_hash *hash, const uint8_t *const data[], const ui
 	}
 }
 
+static void node_bytes(uint8_t node[HASH_NODE_BYTES], const uint8_t *left, const uint8_t *right)
+{
+	node[0] = 0x01;
+	memcpy(node + 1, left, ATR_HASH_BYTES);
+	memcpy(node + 1 + ATR_HASH_BYTES, right, ATR_HASH_BYTES);
+}
+
+void atr_hash_nodes(struct atr_hash *hash, const uint8_t *const left[],
+		    const uint8_t *const right[], uint8_t (*out)[ATR_HASH_BYTES],
+		    unsigned int count)
+{
+	uint8_t node[ATR_HASH_BURST_MAX][HASH_NODE_BYTES];
+	const uint8_t *data[ATR_HASH_BURST_MAX];
+	uint32_t length[ATR_HASH_BURST_MAX];
+
+	for (unsigned int i = 0; i < count; i++) {
+		node_bytes(node[i], left[i], right[i]);
+		data[i] = node[i];
+		length[i] = HASH_NODE_BYTES;
+	}
+	atr_hash_burst(hash, data, length, out, count);
+}
+
 void atr_hash_node(struct atr_hash *hash, const uint8_t *left, const uint8_t *right, uint8_t *out)
 {
 	uint8_t node[HASH_NODE_BYTES];
 	const uint8_t *data = node;
 	uint32_t length = sizeof(node);
 
-	node[0] = 0x01;
-	memcpy(node + 1, left, ATR_HASH_BYTES);
-	memcpy(node + 1 + ATR_HASH_BYTES, right, ATR_HASH_BYTES);
+	node_bytes(node, left, right);
 	hash_with(hash, hash->lone[HASH_SHORT], &data, &length, (uint8_t(*)[ATR_HASH_BYTES])out, 1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Burst SHA-256 for the data path: ipsec-mb's managers and a plain SHA-NI loop, the fastest at each
- * burst size as measured at boot.
+/* Burst SHA-256 for the data path: ipsec-mb's managers, a plain SHA-NI loop and sixteen lanes
+ * of AVX-512, the fastest at each burst size as measured at boot.
  *
  * Layer 1: libipsec-mb. One engine belongs to one lcore; its functions are hot path: no allocation,
  * no lock, no system call.
@@ -30,8 +30,14 @@ void atr_hash_burst(struct atr_hash *hash, const uint8_t *const data[], const ui
 /* SHA-256(0x01 || left || right), RFC 6962's node hash. */
 void atr_hash_node(struct atr_hash *hash, const uint8_t *left, const uint8_t *right, uint8_t *out);
 
+/* The same for count (up to ATR_HASH_BURST_MAX) pairs at once. */
+void atr_hash_nodes(struct atr_hash *hash, const uint8_t *const left[],
+		    const uint8_t *const right[], uint8_t (*out)[ATR_HASH_BYTES],
+		    unsigned int count);
+
 /* What boot chose: for each power of two up to ATR_HASH_BURST_MAX the manager's name ("sse",
- * "avx", "avx2", "avx512", "sha_ni") and nanoseconds a buffer of 1,216 bytes. Control lcore. */
+ * "avx", "avx2", "avx512", "sha_ni", "x16") and nanoseconds a buffer of 1,216 bytes. Control lcore.
+ */
 struct atr_hash_choice {
 	unsigned int burst;
 	const char *manager;

@@ -11,8 +11,10 @@
 #include "hash_internal.h"
 
 #define MEASURE_REPEATS 5
+#define X16_BITS        512 /* width of its vectors */
 
-const char *const hash_manager_name[HASH_MANAGERS] = {"sse", "avx", "avx2", "avx512", "sha_ni"};
+const char *const hash_manager_name[HASH_MANAGERS] = {"sse",    "avx",    "avx2",
+						      "avx512", "sha_ni", "x16"};
 
 static const struct {
 	void (*init)(IMB_MGR *manager);
@@ -89,6 +91,10 @@ static bool managers_start(struct atr_hash *hash, unsigned int max_bits)
 		any = true;
 	}
 	hash->present[HASH_SHANI] = cpu_has_shani() && manager_works(hash, HASH_SHANI);
+	__builtin_cpu_init();
+	hash->present[HASH_X16] = max_bits >= X16_BITS && __builtin_cpu_supports("avx512f") &&
+				  __builtin_cpu_supports("avx512bw") &&
+				  manager_works(hash, HASH_X16);
 	return any || hash->present[HASH_SHANI];
 }
 

@@ -235,6 +235,9 @@ const struct atr_action *atr_plan_action(const struct atr_plan *plan,
  * the binary payload. Hot path, any lcore. */
 uint64_t atr_action_feeds(const struct atr_action *action, const uint8_t *payload);
 
+/* The same if no content can change the answer: true, and the feeds. Hot path, any lcore. */
+bool atr_action_feeds_always(const struct atr_action *action, uint64_t *feeds);
+
 /* The same for an envelope's payload. Control lcore. */
 uint64_t atr_action_feeds_json(const struct atr_action *action, const struct atr_json *payload);
 

@@ -47,6 +47,15 @@ uint64_t atr_action_feeds(const struct atr_action *action, const uint8_t *payloa
 	return feeds;
 }
 
+bool atr_action_feeds_always(const struct atr_action *action, uint64_t *feeds)
+{
+	*feeds = action->feeds;
+	for (uint32_t i = 0; i < action->count; i++)
+		if (action->clauses[i]->feeds & ~action->feeds)
+			return false;
+	return true;
+}
+
 static bool test_holds(const struct plan_json_test *test, const struct atr_json *payload)
 {
 	const struct atr_json *value = atr_json_member(payload, test->field);

@@ -42,6 +42,10 @@ struct atr_batch {
 	 * there, under the plan in force still: what was found out then holds. */
 	bool checked[ATR_BATCH_FRAMES];
 	uint16_t passed[ATR_BATCH_FRAMES]; /* events known to pass both, none in the arena */
+	/* Of a frame whose events all passed and share topic and type: the topic; else 0. */
+	uint32_t topic[ATR_BATCH_FRAMES];
+	/* Every event is admitted, and to the same feeds. Written by log. */
+	bool whole[ATR_BATCH_FRAMES];
 	uint8_t event_reason[ATR_BATCH_EVENTS];
 	uint8_t event_passed[ATR_BATCH_EVENTS]; /* by schema: passed both at once */
 	uint64_t event_feeds[ATR_BATCH_EVENTS];

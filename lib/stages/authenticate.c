@@ -18,12 +18,13 @@ static uint8_t key_reason(const struct atr_plan *plan, const struct atr_source *
 	return atr_source_frame_key(source, hdr->key, now_ns, &key);
 }
 
-static void leaf_hashes(struct atr_shard *shard, struct atr_batch *batch)
+/* ahead: of the frames that are not checked yet, in their order. */
+static void hashes(struct atr_shard *shard, struct atr_batch *batch, struct atr_auth_ahead *ahead)
 {
-	const uint8_t *data[ATR_BATCH_FRAMES];
+	const struct atr_frame *fresh[ATR_BATCH_FRAMES];
+	const uint8_t *data[ATR_BATCH_FRAMES], *leaf[ATR_BATCH_FRAMES];
 	uint32_t length[ATR_BATCH_FRAMES];
 	uint8_t digest[ATR_BATCH_FRAMES][ATR_HASH_SIZE];
-	uint16_t frame[ATR_BATCH_FRAMES];
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < batch->live_count; i++) {
@@ -35,12 +36,15 @@ static void leaf_hashes(struct atr_shard *shard, struct atr_batch *batch)
 		}
 		data[n] = (const uint8_t *)batch->frame[f].hdr;
 		length[n] = batch->frame[f].leaf_size;
-		frame[n++] = (uint16_t)f;
+		leaf[n] = batch->leaf[f];
+		fresh[n++] = &batch->frame[f];
 	}
-	if (n > 0)
+	if (n > 0) {
 		atr_hash_burst(shard->hash, data, length, digest, n);
-	for (unsigned int i = 0; i < n; i++)
-		memcpy(batch->leaf[frame[i]], digest[i], ATR_HASH_SIZE);
+		for (unsigned int i = 0; i < n; i++)
+			memcpy(batch->leaf[fresh[i] - batch->frame], digest[i], ATR_HASH_SIZE);
+		atr_auth_look_ahead(shard->hash, fresh, leaf, ahead, n);
+	}
 	for (unsigned int i = 0; i < batch->live_count; i++) {
 		unsigned int f = batch->live[i];
 
@@ -55,11 +59,13 @@ static void remember(const struct atr_shard *shard, const struct atr_batch *batc
 	bool all = batch->passed[f] == batch->frame[f].packet_count;
 
 	meta->generation = all ? shard->program->generation : 0;
+	meta->topic = batch->topic[f];
 	if (all)
 		memcpy(meta->leaf, batch->leaf[f], ATR_HASH_SIZE);
 }
 
-static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
+static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int f,
+		  const struct atr_auth_ahead *ahead)
 {
 	struct rte_mbuf *m = batch->mbuf[f];
 	struct atr_meta *meta = atr_meta(m);
@@ -74,7 +80,8 @@ static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		atr_auth_proven(shard->auth);
 		return;
 	}
-	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f], m);
+	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f], ahead,
+				m);
 	if (result != ATR_AUTH_HELD) {
 		batch->reason[f] = result;
 		return;
@@ -103,7 +110,8 @@ static void ask(struct atr_shard *shard)
 unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *batch)
 {
 	const struct atr_plan *plan = shard->program->plan;
-	unsigned int frames = batch->live_count;
+	struct atr_auth_ahead ahead[ATR_BATCH_FRAMES];
+	unsigned int frames = batch->live_count, fresh = 0;
 
 	for (unsigned int i = 0; i < frames; i++) {
 		unsigned int f = batch->live[i];
@@ -112,12 +120,14 @@ unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *b
 			key_reason(plan, batch->source[f], batch->frame[f].hdr, batch->now_ns);
 	}
 	atr_batch_compact(batch);
-	leaf_hashes(shard, batch);
+	hashes(shard, batch, ahead);
 	for (unsigned int i = 0; i < batch->live_count; i++) {
+		unsigned int f = batch->live[i];
+
 		if (i + PREFETCH_AHEAD < batch->live_count)
 			atr_auth_prefetch(shard->auth,
 					  &batch->frame[batch->live[i + PREFETCH_AHEAD]]);
-		judge(shard, batch, batch->live[i]);
+		judge(shard, batch, f, batch->checked[f] ? NULL : &ahead[fresh++]);
 	}
 	atr_batch_compact(batch);
 	ask(shard);

@@ -6,10 +6,11 @@
 
 static bool has(const uint8_t *reason, unsigned int count, uint8_t wanted)
 {
-	for (unsigned int e = 0; e < count; e++)
-		if (reason[e] == wanted)
-			return true;
-	return false;
+	uint8_t found = 0;
+
+	for (unsigned int e = 0; e < count; e++) /* no early end: vectors */
+		found |= reason[e] == wanted;
+	return found;
 }
 
 /* Would earlier frames of this batch change the answer for [first, last]? open: some of its events

@@ -34,6 +34,13 @@ static unsigned int publish_frame(struct atr_shard *shard, struct atr_batch *bat
 	uint64_t now = ~shard->program->waiting_feeds;
 	unsigned int published = 0, run;
 
+	if (likely(batch->whole[f] && batch->passed[f] == frame->packet_count)) {
+		if (feeds[0] & now)
+			atr_feeds_publish_run(shard->feeds, shard->program, feeds[0] & now,
+					      frame->hdr->first_sequence, frame->packets,
+					      frame->packet_count, batch->now_tsc);
+		return feeds[0] & now ? frame->packet_count : 0;
+	}
 	for (unsigned int e = 0; e < frame->packet_count; e += run) {
 		run = 1;
 		if (reason[e] != ATR_OK || (feeds[e] & now) == 0)

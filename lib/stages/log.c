@@ -14,6 +14,7 @@
 
 /* What the decisions about one frame come to. */
 struct verdict {
+	bool whole; /* every event is admitted, and to the same feeds */
 	unsigned int admitted;
 	uint64_t any, all; /* feeds that wait: of one of the admitted events, of each */
 	uint8_t bitmap[DECISIONS_MAX + 1]; /* the last byte may stay empty */
@@ -35,7 +36,8 @@ static bool alike(const uint8_t *reason, const uint64_t *feeds, unsigned int cou
 static void look_at(const uint8_t *reason, const uint64_t *feeds, uint64_t waiting,
 		    unsigned int count, struct verdict *v)
 {
-	if (likely(alike(reason, feeds, count))) {
+	v->whole = alike(reason, feeds, count);
+	if (likely(v->whole)) {
 		v->admitted = count;
 		v->any = v->all = feeds[0] & waiting;
 		memset(v->bitmap, UINT8_MAX, count / BITS);
@@ -169,11 +171,13 @@ static unsigned int log_frame(struct atr_shard *shard, struct atr_batch *batch, 
 			shed_events(reason, count, why);
 			commit->stats.shed++;
 			v.admitted = 0;
+			v.whole = false;
 		} else {
 			record = commit->open->records;
 			append_frame(shard, batch, f, &v);
 		}
 	}
+	batch->whole[f] = v.whole;
 	if (v.admitted > 0) {
 		atr_window_set(shard->program->source[frame->hdr->source].window,
 			       frame->hdr->first_sequence, count, batch->tag[f], reason);

@@ -157,7 +157,8 @@ static void from_gap_thread(struct atr_shard *shard)
 static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned int port)
 {
 	struct rte_mbuf **mbuf = &batch->mbuf[batch->count];
-	unsigned int room = RTE_MIN(ATR_BATCH_FRAMES - batch->count, (unsigned int)ATR_RX_BURST);
+	unsigned int room =
+		RTE_MIN(ATR_BATCH_FRAMES - batch->count, (unsigned int)ATR_RX_BURST) & ~15u;
 	uint16_t n = rte_eth_rx_burst(shard->ifaces[port].port_id, shard->rx_queue, mbuf,
 				      (uint16_t)room);
 

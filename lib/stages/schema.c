@@ -22,31 +22,28 @@ static uint8_t check(const struct atr_plan *plan, const struct atr_frame *frame,
 				    (p->flags & ATR_FLAG_ARENA) != 0);
 }
 
-/* Packets from first on that share the type, up to one whose topic is in no plan. */
+/* Packets from first on that share topic and type, if the plan has that topic; else 0. */
 static unsigned int run_of(const struct atr_plan *plan, const struct atr_frame *frame,
 			   unsigned int first)
 {
 	const struct atr_packet *p = frame->packets;
-	uint32_t type = p[first].type_id;
-	uint64_t topic = UINT64_MAX; /* no packet's */
-	unsigned int end = first;
+	uint32_t type = p[first].type_id, topic = p[first].topic_id;
+	unsigned int end = first + 1;
 
-	for (; end < frame->packet_count && p[end].type_id == type; end++) {
-		if (p[end].topic_id == topic)
-			continue;
-		topic = p[end].topic_id;
-		if (unlikely(!atr_plan_topic(plan, p[end].topic_id)))
-			break;
-	}
+	if (unlikely(!atr_plan_topic(plan, topic)))
+		return 0;
+	while (end < frame->packet_count && p[end].type_id == type && p[end].topic_id == topic)
+		end++;
 	return end - first;
 }
 
-/* Fills passed[] of all packets; returns how many passed. */
+/* Fills passed[] of all packets; returns how many passed. one_run: all share topic and type. */
 static unsigned int pass_runs(const struct atr_plan *plan, const struct atr_frame *frame,
-			      uint8_t *passed)
+			      uint8_t *passed, bool *one_run)
 {
 	unsigned int all = 0;
 
+	*one_run = false;
 	for (unsigned int e = 0; e < frame->packet_count;) {
 		uint32_t id = frame->packets[e].type_id;
 		const struct atr_type *type = atr_plan_type(plan, id);
@@ -59,6 +56,7 @@ static unsigned int pass_runs(const struct atr_plan *plan, const struct atr_fram
 		all += atr_typecheck_packets(type->binary, id, frame->hdr->source,
 					     &frame->packets[e], run, passed + e);
 		e += run;
+		*one_run = run == frame->packet_count;
 	}
 	return all;
 }
@@ -73,6 +71,7 @@ unsigned int atr_stage_schema(struct atr_shard *shard, struct atr_batch *batch)
 		const struct atr_frame *frame = &batch->frame[f];
 		uint8_t *reason = &batch->event_reason[batch->event_first[f]];
 		uint8_t *passed = &batch->event_passed[batch->event_first[f]];
+		bool one_run;
 
 		batch->source[f] = atr_plan_source(plan, frame->hdr->source);
 		if (unlikely(!batch->source[f])) {
@@ -82,11 +81,15 @@ unsigned int atr_stage_schema(struct atr_shard *shard, struct atr_batch *batch)
 		events += frame->packet_count;
 		if (batch->checked[f]) {
 			batch->passed[f] = frame->packet_count;
+			batch->topic[f] = atr_meta(batch->mbuf[f])->topic;
 			continue;
 		}
-		batch->passed[f] = (uint16_t)pass_runs(plan, frame, passed);
-		if (likely(batch->passed[f] == frame->packet_count))
+		batch->passed[f] = (uint16_t)pass_runs(plan, frame, passed, &one_run);
+		batch->topic[f] = 0;
+		if (likely(batch->passed[f] == frame->packet_count)) {
+			batch->topic[f] = one_run ? frame->packets->topic_id : 0;
 			continue;
+		}
 		for (unsigned int e = 0; e < frame->packet_count; e++)
 			if (!passed[e])
 				reason[e] = check(plan, frame, e);

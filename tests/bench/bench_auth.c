@@ -125,6 +125,9 @@ static double run_auth(struct bench *b)
 	struct atr_auth *auth = atr_auth_create(&params, 0, 0, error, sizeof(error));
 	struct atr_root_request *request;
 	uint8_t leaf[BURST][32], reason;
+	const struct atr_frame *burst[BURST];
+	const uint8_t *leaves[BURST];
+	struct atr_auth_ahead ahead[BURST];
 	unsigned int proven = 0;
 	double begin, ns;
 	void *cookie;
@@ -137,9 +140,15 @@ static double run_auth(struct bench *b)
 	for (unsigned int i = 0; i < FRAMES; i += BURST) {
 		hash_leaves(b, i, leaf);
 		for (unsigned int j = 0; j < BURST; j++) {
+			burst[j] = &b->frame[i + j];
+			leaves[j] = leaf[j];
+		}
+		atr_auth_look_ahead(b->hash, burst, leaves, ahead, BURST);
+		for (unsigned int j = 0; j < BURST; j++) {
 			const struct atr_frame *frame = &b->frame[i + j];
 
-			if (atr_auth_frame(auth, b->hash, frame, leaf[j], NULL) == ATR_OK) {
+			if (atr_auth_frame(auth, b->hash, frame, leaf[j], &ahead[j], NULL) ==
+			    ATR_OK) {
 				proven++;
 				continue;
 			}
@@ -148,8 +157,8 @@ static double run_auth(struct bench *b)
 				atr_auth_verdict(auth, request);
 			}
 			while (atr_auth_release(auth, &cookie, &reason, 1))
-				proven += atr_auth_frame(auth, b->hash, frame, leaf[j], NULL) ==
-					  ATR_OK;
+				proven += atr_auth_frame(auth, b->hash, frame, leaf[j], &ahead[j],
+							 NULL) == ATR_OK;
 		}
 	}
 	ns = (now_ns() - begin) / FRAMES;

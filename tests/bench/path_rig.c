@@ -17,6 +17,7 @@
 #include <rte_malloc.h>
 #include <rte_vect.h>
 
+#include "../../lib/control/rest.h"
 #include "../../lib/merkle/merkle.h"
 
 #define PAYLOAD        24
@@ -26,8 +27,6 @@
 #define ACKS_RING      16384
 #define TX_DESCRIPTORS 512
 #define TX_FREE        64 /* a turn */
-#define IDLE_TURNS     64
-#define IDLE_SLEEP_US  20
 
 static const char plan_text[] =
 	"{\"atr_plan\":1,\"name\":\"bench\",\"version\":1,\"realm\":\"00000000000000be\","
@@ -398,16 +397,13 @@ void path_rig_launch(void)
 
 void path_rig_pass(unsigned int pass, void (*turn)(void))
 {
-	unsigned int idle = 0;
+	struct atr_rest rest = {.shares_core = b.acker != NULL};
 
 	__atomic_store_n(&b.go, pass + 1, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&b.done, __ATOMIC_ACQUIRE) == pass) {
-		idle = atr_control_run(b.control) ? 0 : idle + 1;
+		atr_rest_turn(&rest, atr_control_run(b.control));
 		if (turn)
 			turn();
-		/* As the appliance does: the log thread may be on this core. */
-		if (idle >= IDLE_TURNS)
-			rte_delay_us_sleep(IDLE_SLEEP_US);
 	}
 }
 

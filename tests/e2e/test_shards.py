@@ -85,6 +85,45 @@ def two_shards_on_one_lcore(_):
         once(lab, 4 * len(good))
 
 
+@case
+def verifiers_beside_the_control_lcore(_):
+    """Invariant: with verifier lcores every root has the verdict that it has without, and what is
+    admitted of a source stays in order."""
+    link, traffic = wires(), provoke.Traffic(wires())
+    queue, admitted, forged = [], 0, 0
+    for number in range(60):
+        source = SOURCES[number % len(SOURCES)]
+        frames = [traffic.frame(source, [traffic.event()]) for _ in range(2)]
+        good = number % 5 > 0
+        key = source if good else SOURCES[(number + 1) % len(SOURCES)]
+        queue += traffic.seal(*frames, source=key)
+        admitted, forged = admitted + 2 * good, forged + 2 * (not good)
+    with PcapLab([[link.datagram(d) for d in queue]], args=('--verifiers', 2),
+                 data_lcores=3) as lab:
+        books = lab.finish(len(queue))
+        assert books['datagrams']['admitted'] == admitted, books
+        assert lab.reasons['bad_signature']['datagrams'] == forged, lab.reasons
+        once(lab, admitted)
+        for source in SOURCES:
+            number = plan.SOURCES[source][0]
+            order = [e['sequence'] for e in lab.feed(0).events if e['source'] == number]
+            assert order == sorted(order), f'{source}: {order}'
+        assert 'verifier' in lab.atr.tail(200), lab.atr.tail(200)
+
+
+@case
+def verifiers_leave_a_data_lcore(_):
+    """Invariant: more verifiers than lcores can be spared are refused, with what to give."""
+    atr = PcapLab([[]], args=('--verifiers', 1), data_lcores=1).atr
+    try:
+        atr.start()
+    except AssertionError:
+        assert 'leaves no data lcore' in atr.tail(), atr.tail()
+    else:
+        atr.kill()
+        raise AssertionError('atr starts without a data lcore')
+
+
 if __name__ == '__main__':
     assert plan.PORT
     Report.main(exists)

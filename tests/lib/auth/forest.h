@@ -41,6 +41,7 @@ struct forest {
 	struct atr_hash *hash;
 	struct atr_auth *auth;
 	unsigned int done;
+	unsigned int offered, ahead; /* frames; nodes hashed ahead of them */
 	uint64_t next_sequence;
 };
 

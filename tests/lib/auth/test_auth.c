@@ -25,7 +25,7 @@ static void run_order(struct forest *f, struct tree *t, const unsigned int *orde
 }
 
 /* Invariant: every frame of a tree verifies alone, in any order, after any loss, whatever the size
- * of tree and cache. */
+ * of tree and cache, and whether nodes were hashed ahead or not. */
 static void every_size_in_any_order(void **state)
 {
 	static const unsigned int nodes[] = {4, 32, 1024};
@@ -45,6 +45,7 @@ static void every_size_in_any_order(void **state)
 			run_order(&f, &t, order, count % 4 * 25, count % 3 * 10);
 			forest_free(&t);
 		}
+		assert_true(f.ahead > 0);
 		forest_assert_idle(&f);
 		forest_stop(&f);
 	}
