@@ -290,17 +290,19 @@ int cmd_trace(int argc, char **argv)
 	if (!run)
 		return failure("trace", "out of memory");
 	err = options_parse(&usage, table, argc, argv);
-	if (err)
-		err = err > 0 ? EXIT_OK : EXIT_USAGE;
-	else if (!text || !run->log)
+	if (err) {
+		free(run);
+		return err > 0 ? EXIT_OK : EXIT_USAGE;
+	}
+	if (!text || !run->log)
 		err = usage_error("trace", "name an identity and the log's directory (--log DIR)");
-	else if ((err = named_event("trace", plan, text, &run->key, run->identity)) != 0)
-		;
 	else if (run->checkpoint && !run->hex)
 		err = usage_error("trace", "a checkpoint needs --key HEX");
-	else if (run->hex && (err = log_key("trace", run->hex, run->public_key)) != 0)
-		;
 	else
+		err = named_event("trace", plan, text, &run->key, run->identity);
+	if (err == 0 && run->hex)
+		err = log_key("trace", run->hex, run->public_key);
+	if (err == 0)
 		err = search(run);
 	free(run);
 	return err;
