@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a bench runs with: options of the command line, before and behind `--`. */
+#ifndef ATR_BENCH_CONFIG_H
+#define ATR_BENCH_CONFIG_H
+
+#include <stdbool.h>
+
+#define BENCH_EAL_MAX 64
+
+struct bench_config {
+	unsigned int frames; /* a pass and data lcore; whole trees */
+	unsigned int mtu;
+	unsigned int passes;
+	unsigned int tree; /* leaves of a tree: frames that share a signature */
+	unsigned int topics, rules, sources, feeds;
+	unsigned int fanout;  /* feeds that a message goes to */
+	unsigned int payload; /* bytes of a JSON payload */
+	unsigned int shards;  /* data lcores; 0: as many as EAL has beside the main one */
+	unsigned int load;    /* percent of the measured ceiling */
+	unsigned int verifiers;
+	bool mix;   /* topics change from event to event, not from frame to frame */
+	bool quick; /* for tests: as little as shows that it works */
+	bool json, any_build;
+	const char *json_file; /* NULL: standard output */
+	char *eal[BENCH_EAL_MAX];
+	int eal_count;
+	bool no_huge; /* chosen here, since too few pages are free */
+};
+
+/* Reads a command's options. 0; 1 if help was printed; -1 after one sentence on standard error. */
+int bench_config_parse(int argc, char **argv, const char *command, struct bench_config *config);
+
+/* Starts EAL as configured. Ends the process after one sentence if that fails. */
+void bench_eal_start(struct bench_config *config);
+
+/* EAL options as bench_eal_start would choose, but for these lcores. */
+void bench_eal_defaults(struct bench_config *config, char *lcores);
+
+/* Says why and ends the process. */
+void bench_die(const char *what) __attribute__((noreturn));
+
+/* A line of progress, on standard error. */
+void bench_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

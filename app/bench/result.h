@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Results: JSON objects with scope, unit, repetitions, median, minimum and maximum. */
+#ifndef ATR_BENCH_RESULT_H
+#define ATR_BENCH_RESULT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "config.h"
+
+struct result_spec {
+	const char *bench, *name, *what, *scope, *unit;
+};
+
+/* Sorts values, appends a result of them to results and returns it (borrowed). */
+json_t *result_add(json_t *results, const struct result_spec *spec, double *values,
+		   unsigned int count, const struct bench_config *config);
+
+/* Sorts values, ascending. */
+void result_sort(double *values, unsigned int count);
+
+/* Median of sorted values. */
+double result_median(const double *values, unsigned int count);
+
+/* Appends to a result: its ratio to another's median. */
+void result_ratio(json_t *result, const char *to, const char *reference, double value);
+
+/* The result of that name, or NULL. */
+json_t *result_find(const json_t *results, const char *name);
+
+/* The whole document: machine, build, results (stolen). */
+json_t *result_document(json_t *results, const struct bench_config *config);
+
+/* As text for people. */
+void result_print(const json_t *document, FILE *out);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Plans of any size, and unique, really signed frames that fit them. */
+#ifndef ATR_BENCH_TRAFFIC_H
+#define ATR_BENCH_TRAFFIC_H
+
+#include <rte_mempool.h>
+
+#include "../../lib/plan/plan.h"
+#include "../../lib/port/port.h"
+#include "../../lib/wire/frame.h"
+#include "config.h"
+
+#define TRAFFIC_REALM           UINT64_C(0xbe)
+#define TRAFFIC_UDP_HDRS        42
+#define TRAFFIC_AROUND_ENVELOPE 122 /* in a feed's packet: IP, UDP, MoldUDP64, event */
+#define TRAFFIC_PAYLOAD         24
+#define TRAFFIC_PORT            26400
+#define TRAFFIC_TYPE            1
+#define TRAFFIC_IP_OURS         0x0A000001u
+#define TRAFFIC_IP_THEIRS       0x0A000002u
+#define TRAFFIC_FEED_PORT       5000 /* of feed 0; the others follow */
+#define TRAFFIC_ACK_PORT        4000 /* that producers send from */
+
+struct traffic {
+	const struct bench_config *config;
+	struct atr_signer *frames, *envelopes; /* keys of every source */
+	struct rte_mempool *pool;
+	const struct atr_iface *iface;
+	unsigned int events; /* in a frame */
+	unsigned int trees;  /* made so far */
+	uint64_t *sequence;  /* next one, by source */
+	bool spoil;          /* the first event of every tree is out of its range */
+	uint64_t spoiled;
+};
+
+/* The plan: sources 1..N, topics 1..N, one type, rules and feeds. Class of all feeds: durability.
+ * Ends the process if it does not load. */
+struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config *config,
+			      const char *durability);
+
+/* How many events of 64 bytes a frame holds. */
+unsigned int traffic_events(const struct bench_config *config);
+
+/* Makes the next tree, of the given shard's sources; config->tree packets to out. */
+void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shards,
+		  struct rte_mbuf **out);
+
+/* One packet to the appliance with that UDP payload. */
+struct rte_mbuf *traffic_packet(const struct traffic *traffic, const uint8_t *payload,
+				size_t length);
+
+/* What event sequence of a source says. */
+void traffic_event(uint64_t sequence, uint8_t payload[TRAFFIC_PAYLOAD]);
+
+/* Feeds that a topic's messages go to. */
+uint64_t traffic_feeds(const struct bench_config *config, uint32_t topic);
+
+#endif
