@@ -12,7 +12,7 @@
 #include "bench.h"
 #include "result.h"
 
-#define ARGS_MAX 48
+#define ARGS_MAX (BENCH_EAL_MAX + 24)
 #define TEXT_MAX 24
 
 #define ONE  "growth.one"

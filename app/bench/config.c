@@ -216,12 +216,16 @@ static unsigned int free_pages(void)
 void bench_eal_defaults(struct bench_config *config, char *lcores)
 {
 	static char option[] = "--lcores", pci[] = "--no-pci", memory[] = "-m", mib[] = "1000";
-	static char huge[] = "--in-memory", none[] = "--no-huge", telemetry[] = "--no-telemetry";
+	static char huge[] = "--in-memory", none[] = "--no-huge", alone[] = "--no-shconf",
+		    telemetry[] = "--no-telemetry";
 	static char widest[] = "--force-max-simd-bitwidth=512", log[] = "--log-level=lib.eal:error";
 
 	config->no_huge = free_pages() < PAGES_WANTED;
 	config->eal[config->eal_count++] = option;
 	config->eal[config->eal_count++] = lcores;
+	/* As --in-memory, beside other programs that run on EAL. */
+	if (config->no_huge)
+		config->eal[config->eal_count++] = alone;
 	config->eal[config->eal_count++] = config->no_huge ? none : huge;
 	config->eal[config->eal_count++] = pci;
 	config->eal[config->eal_count++] = memory;
@@ -247,6 +251,6 @@ void bench_eal_start(struct bench_config *config)
 	args[count] = NULL;
 	if (rte_eal_init(count, args) < 0 || atr_sign_init() < 0)
 		bench_die("EAL does not start; its reason is above. Without 2 MiB pages: -- -l 0,1 "
-			  "--no-huge --no-pci -m 1000");
+			  "--no-huge --no-shconf --no-pci -m 1000");
 	rte_vect_set_max_simd_bitwidth(512); /* unless EAL was told otherwise, as atr does */
 }

@@ -12,8 +12,8 @@ import atr_harness as harness
 from atr_harness import Report, case
 
 BENCH = os.path.join(harness.BUILD, 'app/bench/atr-bench')
-EAL = ['--', '--lcores', '0@0,1@1', '--no-huge', '--no-pci', '-m', '1000', '--no-telemetry',
-       '--force-max-simd-bitwidth=512', '--log-level=lib.eal:error']
+EAL = ['--', '--lcores', '0@0,1@1', '--no-huge', '--no-shconf', '--no-pci', '-m', '1000',
+       '--no-telemetry', '--force-max-simd-bitwidth=512', '--log-level=lib.eal:error']
 TRIES = 3
 SLOW = 150
 SCOPES = {'tier3-ceiling', 'class-d', 'tier1', 'bridge', 'reference'}
