@@ -12,6 +12,10 @@ static const struct command {
 	bench_fn run;
 	bool children; /* measures in processes of its own, and starts no EAL */
 } commands[] = {
+	{"tier1", "signed JSON envelopes through the control lcore, beside Ed25519 alone",
+	 bench_tier1, false},
+	{"roots", "roots a second, by the control lcore and --verifiers", bench_roots, false},
+	{"bridge", "what a message costs between data and control lcore", bench_bridge, false},
 	{"tier3", "frames from ring to ring, all gates, beside I/O and hash alone", bench_tier3,
 	 false},
 };

@@ -19,6 +19,7 @@
 #define HDR_ROOM         192
 #define ROOM_SPARE       32
 #define ROOTS            1024
+#define UNPROVEN         512 /* roots at a time */
 #define LINE             64
 #define FEEDS_ROUTE_PORT 5001
 
@@ -85,6 +86,16 @@ static void port(void)
 	atr_neighbour_add_static(rig.neighbours, &rig.iface, TRAFFIC_IP_THEIRS, &mac);
 }
 
+/* However the process ends. */
+static void remove_directory(void)
+{
+	char command[sizeof(rig.directory) + 16];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
+	if (system(command) != 0)
+		bench_progress("%s could not be removed", rig.directory);
+}
+
 static void parts(void)
 {
 	struct atr_bridge_sizes sizes = {4096, 1024, 256,       8192,
@@ -95,6 +106,7 @@ static void parts(void)
 	snprintf(rig.directory, sizeof(rig.directory), "%s/atr-bench-XXXXXX", P_tmpdir);
 	if (!mkdtemp(rig.directory))
 		bench_die("no temporary directory");
+	atexit(remove_directory);
 	clock_gettime(CLOCK_REALTIME, &now);
 	atr_clock_set(&rig.clock, rte_rdtsc(), rte_get_tsc_hz(), &now);
 	rig.state = atr_state_open(rig.directory, error, sizeof(error));
@@ -248,13 +260,8 @@ void rig_start(const struct bench_config *config, const char *durability,
 
 void rig_end(void)
 {
-	char command[sizeof(rig.directory) + 16];
-
 	atr_quarantine_stop(rig.quarantine);
 	atr_state_close(rig.state);
-	snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
-	if (system(command) != 0)
-		bench_progress("%s could not be removed", rig.directory);
 }
 
 /* Out of all caches: a NIC's frames come from memory or at best from a shared cache. */
@@ -266,22 +273,75 @@ static void flush(const struct rte_mbuf *m)
 		__builtin_ia32_clflush(data + at);
 }
 
-void rig_fill(void)
+static uint64_t judged(unsigned int shard)
 {
-	struct rte_mbuf *m[BENCH_TREE_MAX];
+	const struct atr_tally *events = &rig.lane[shard].shard->node->book.events;
+	uint64_t sum = events->admitted;
+
+	for (unsigned int r = 0; r < ATR_REASON_SPACE; r++)
+		sum += events->refused[r];
+	return sum;
+}
+
+void rig_make(void)
+{
 	unsigned int tree = rig.config->tree;
 
+	for (unsigned int s = 0; s < rig.shards; s++) {
+		rig.lane[s].given = 0;
+		rig.lane[s].judged = judged(s);
+	}
 	for (unsigned int t = 0; t < rig.config->frames / tree; t++) {
 		for (unsigned int s = 0; s < rig.shards; s++) {
+			struct rte_mbuf **m = rig.lane[s].stock + t * tree;
+
 			traffic_tree(&rig.traffic, s, rig.shards, m);
-			for (unsigned int i = 0; i < tree; i++) {
+			for (unsigned int i = 0; i < tree; i++)
 				flush(m[i]);
-				rig.lane[s].stock[t * tree + i] = m[i];
-			}
-			if (rte_ring_enqueue_bulk(rig.lane[s].in, (void **)m, tree, NULL) != tree)
-				bench_die("RX ring is full");
 		}
 	}
+}
+
+static void give(struct rig_lane *lane, unsigned int frames)
+{
+	if (rte_ring_enqueue_bulk(lane->in, (void **)lane->stock + lane->given, frames, NULL) !=
+	    frames)
+		bench_die("RX ring is full");
+	lane->given += frames;
+}
+
+void rig_fill(void)
+{
+	for (unsigned int s = 0; s < rig.shards; s++)
+		give(&rig.lane[s], rig.config->frames);
+}
+
+void rig_offer(void)
+{
+	for (unsigned int s = 0; s < rig.shards; s++) {
+		struct rig_lane *lane = &rig.lane[s];
+		uint64_t done = (judged(s) - lane->judged) / rig.traffic.events;
+		unsigned int room = UNPROVEN * rig.config->tree - (lane->given - (unsigned int)done);
+
+		give(lane, RTE_MIN(room, rig.config->frames - lane->given));
+	}
+}
+
+bool rig_many_roots(void)
+{
+	return rig.config->frames / rig.config->tree > UNPROVEN;
+}
+
+void rig_tell_refusals(void)
+{
+	for (unsigned int s = 0; s < rig.shards; s++)
+		for (unsigned int r = 0; r < ATR_REASON_SPACE; r++) {
+			uint64_t n = rig.lane[s].shard->node->book.events.refused[r];
+
+			if (n > 0)
+				bench_progress("shard %u refused %llu events: %s", s,
+					       (unsigned long long)n, atr_reason_name((uint8_t)r));
+		}
 }
 
 void rig_drain(void (*look)(const struct rte_mbuf *mbuf))

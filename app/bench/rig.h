@@ -30,7 +30,9 @@ enum rig_mode {
 struct rig_lane {
 	struct rte_ring *in, *out;
 	struct atr_shard *shard;
-	struct rte_mbuf **stock;           /* RIG_HASH: the frames of a pass */
+	struct rte_mbuf **stock;           /* the frames of a pass */
+	unsigned int given;                /* of these, put on the RX ring */
+	uint64_t judged;                   /* events before the pass */
 	uint64_t target;                   /* of finished() when a pass is over */
 	uint64_t cycles;                   /* of the last pass; writer: the lane's lcore */
 	uint32_t done __rte_cache_aligned; /* passes; writer: the lane's lcore; reader: main */
@@ -71,12 +73,24 @@ extern struct rig {
 void rig_start(const struct bench_config *config, const char *durability,
 	       struct atr_commit_config *commit);
 
-/* Removes the directory. */
+/* Closes state and quarantine; the directory goes when the process ends. */
 void rig_end(void);
 
-/* Makes config->frames frames for every shard, puts them on the RX rings, and flushes them from
- * all caches. */
+/* Makes config->frames frames for every shard and flushes them from all caches: the stock. */
+void rig_make(void);
+
+/* Puts all of the stock on the RX rings. */
 void rig_fill(void);
+
+/* A turn that puts as much of the stock on the RX rings as keeps few enough roots unproven, as
+ * producers that wait for their acknowledgements do. */
+void rig_offer(void);
+
+/* Whether a pass has more roots than may be unproven at a time. */
+bool rig_many_roots(void);
+
+/* Names what was refused, on standard error. */
+void rig_tell_refusals(void);
 
 /* Takes what was transmitted; each packet is shown to look first, if there is one. */
 void rig_drain(void (*look)(const struct rte_mbuf *mbuf));

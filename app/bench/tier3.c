@@ -75,7 +75,18 @@ static void books(uint64_t admitted, uint64_t refused)
 		 (unsigned long long)admitted, (unsigned long long)total_admitted(),
 		 (unsigned long long)total_refused(), (unsigned long long)refused,
 		 (unsigned long long)total_delivered(), (unsigned long long)total_lost());
+	rig_tell_refusals();
 	bench_die(text);
+}
+
+static double pass(enum rig_mode mode, uint64_t expected)
+{
+	bool offered = mode == RIG_PATH && rig_many_roots();
+
+	rig_make();
+	if (!offered)
+		rig_fill();
+	return rig_pass(mode, expected, offered ? rig_offer : NULL);
 }
 
 /* A pass of which every message is looked at. Not measured. */
@@ -88,9 +99,8 @@ static void checked_pass(const struct tier3 *t, uint64_t *admitted)
 	delivered_resume();
 	rig.completes = false;
 	rig.traffic.spoil = true;
-	rig_fill();
+	pass(RIG_PATH, per_shard - bad);
 	rig.traffic.spoil = false;
-	rig_pass(RIG_PATH, per_shard - bad, NULL);
 	/* The last packet waits for its flush time. */
 	for (unsigned int turns = 0; total_delivered() != delivered_count() && turns < 1000000;
 	     turns++)
@@ -111,8 +121,7 @@ static void measure(struct tier3 *t)
 	for (unsigned int p = 0; p < t->config->passes; p++) {
 		for (enum rig_mode mode = RIG_PATH; mode < RIG_MODES; mode++) {
 			rig_drain(NULL);
-			rig_fill();
-			t->seconds[mode][p] = rig_pass(mode, per_shard, NULL);
+			t->seconds[mode][p] = pass(mode, per_shard);
 		}
 		admitted += per_shard * rig.shards;
 		books(admitted, rig.traffic.spoiled);

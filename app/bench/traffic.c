@@ -128,11 +128,12 @@ struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config
 	for (unsigned int t = 1; t <= config->topics; t++)
 		json_array_append_new(topics,
 				      json_pack("{s:i, s:o}", "id", (int)t, "name", named("t", t)));
-	document = json_pack("{s:i, s:s, s:i, s:s, s:{s:i}, s:o, s:[o], s:o, s:o, s:o}", "atr_plan",
-			     1, "name", "bench", "version", 1, "realm", "00000000000000be",
-			     "ingress", "udp_port", TRAFFIC_PORT, "sources",
-			     sources(traffic, config), "types", type(), "topics", topics, "rules",
-			     rules(config), "feeds", feeds(config, durability));
+	document = json_pack("{s:i, s:s, s:i, s:s, s:{s:i, s:i}, s:o, s:[o], s:o, s:o, s:o}",
+			     "atr_plan", 1, "name", "bench", "version", 1, "realm",
+			     "00000000000000be", "ingress", "udp_port", TRAFFIC_PORT,
+			     "envelope_bytes", (int)(config->mtu - TRAFFIC_AROUND_ENVELOPE),
+			     "sources", sources(traffic, config), "types", type(), "topics", topics,
+			     "rules", rules(config), "feeds", feeds(config, durability));
 	text = document ? json_dumps(document, JSON_COMPACT) : NULL;
 	plan = text ? atr_plan_load(text, strlen(text), error, sizeof(error)) : NULL;
 	if (!plan)

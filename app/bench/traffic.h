@@ -10,15 +10,16 @@
 #include "../../lib/wire/frame.h"
 #include "config.h"
 
-#define TRAFFIC_REALM     UINT64_C(0xbe)
-#define TRAFFIC_UDP_HDRS  42
-#define TRAFFIC_PAYLOAD   24
-#define TRAFFIC_PORT      26400
-#define TRAFFIC_TYPE      1
-#define TRAFFIC_IP_OURS   0x0A000001u
-#define TRAFFIC_IP_THEIRS 0x0A000002u
-#define TRAFFIC_FEED_PORT 5000 /* of feed 0; the others follow */
-#define TRAFFIC_ACK_PORT  4000 /* that producers send from */
+#define TRAFFIC_REALM           UINT64_C(0xbe)
+#define TRAFFIC_UDP_HDRS        42
+#define TRAFFIC_AROUND_ENVELOPE 122 /* in a feed's packet: IP, UDP, MoldUDP64, event */
+#define TRAFFIC_PAYLOAD         24
+#define TRAFFIC_PORT            26400
+#define TRAFFIC_TYPE            1
+#define TRAFFIC_IP_OURS         0x0A000001u
+#define TRAFFIC_IP_THEIRS       0x0A000002u
+#define TRAFFIC_FEED_PORT       5000 /* of feed 0; the others follow */
+#define TRAFFIC_ACK_PORT        4000 /* that producers send from */
 
 struct traffic {
 	const struct bench_config *config;

@@ -19,7 +19,7 @@
 #include <rte_cycles.h>
 
 #include "../../lib/log/log.h"
-#include "disk_alone.h"
+#include "../../app/bench/disk_alone.h"
 
 #define MIB           (1u << 20)
 #define SEGMENT_BYTES (256u * MIB)
