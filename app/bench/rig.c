@@ -321,7 +321,8 @@ void rig_offer(void)
 	for (unsigned int s = 0; s < rig.shards; s++) {
 		struct rig_lane *lane = &rig.lane[s];
 		uint64_t done = (judged(s) - lane->judged) / rig.traffic.events;
-		unsigned int room = UNPROVEN * rig.config->tree - (lane->given - (unsigned int)done);
+		unsigned int room =
+			UNPROVEN * rig.config->tree - (lane->given - (unsigned int)done);
 
 		give(lane, RTE_MIN(room, rig.config->frames - lane->given));
 	}
