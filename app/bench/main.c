@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "bench.h"
+#include "bench_model.h"
 #include "machine.h"
+#include "report.h"
 #include "result.h"
 
 static const struct command {
@@ -27,6 +29,15 @@ static const struct command {
 	{"all", "all of them", bench_all, true},
 };
 
+/* These read results, from a file or from benches that they run. */
+static const struct reader {
+	const char *name, *does;
+	int (*run)(int argc, char **argv);
+} readers[] = {
+	{"model", "the three-tier model: R(N) predicted beside R(N) measured", model_main},
+	{"report", "results as an HTML page", report_main},
+};
+
 static int usage(FILE *out)
 {
 	fprintf(out, "atr-bench - measures the appliance on this machine, every gate on, every "
@@ -34,13 +45,16 @@ static int usage(FILE *out)
 		     "usage: atr-bench COMMAND [options] [-- EAL options]\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].does);
+	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
+		fprintf(out, "  %-9s %s\n", readers[i].name, readers[i].does);
 	fprintf(out,
 		"\n`atr-bench COMMAND --help` tells the options. A run that loses or misjudges "
 		"one message fails.\nMeasure on an idle machine: the main lcore is the control "
 		"lcore, the other a data lcore.\n\n"
 		"examples:\n"
 		"  atr-bench tier3 --mtu 9000\n"
-		"  atr-bench all --json=results.json\n");
+		"  atr-bench all --json=results.json\n"
+		"  atr-bench report --from results.json -o report.html\n");
 	return out == stdout ? 0 : 2;
 }
 
@@ -100,6 +114,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return run(&commands[i], argc - 1, argv + 1);
+	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++)
+		if (strcmp(argv[1], readers[i].name) == 0)
+			return readers[i].run(argc - 1, argv + 1);
 	fprintf(stderr, "atr-bench: no command %s\n\n", argv[1]);
 	return usage(stderr);
 }
