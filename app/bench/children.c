@@ -116,7 +116,9 @@ static json_t *child(const struct bench_config *config, json_t *results, const s
 
 		rename_member(one, "name", what->rename);
 		json_array_foreach(json_object_get(one, "ratios"), k, ratio)
+		{
 			rename_member(ratio, "reference", what->rename);
+		}
 		json_array_append(results, one);
 	}
 	first = json_array_get(results, json_array_size(results) - json_array_size(list));

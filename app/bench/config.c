@@ -17,6 +17,7 @@
 #define MTU_MIN      600
 #define MTU_MAX      9000
 #define FRAMES_MAX   65536
+#define NUMBER_MAX   24
 #define PAGES_WANTED 512 /* of 2 MiB: what -m 1000 takes */
 #define PAGES_FREE   "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 
@@ -202,14 +203,14 @@ int bench_config_parse(int argc, char **argv, const char *command, struct bench_
 static unsigned int free_pages(void)
 {
 	FILE *file = fopen(PAGES_FREE, "r");
-	unsigned int pages = 0;
+	char line[NUMBER_MAX] = "";
 
 	if (!file)
 		return 0;
-	if (fscanf(file, "%u", &pages) != 1)
-		pages = 0;
+	if (!fgets(line, sizeof(line), file))
+		*line = '\0';
 	fclose(file);
-	return pages;
+	return (unsigned int)strtoul(line, NULL, 10);
 }
 
 void bench_eal_defaults(struct bench_config *config, char *lcores)
