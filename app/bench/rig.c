@@ -233,6 +233,23 @@ static void publish(const struct atr_commit_config *commit)
 		bench_die(error);
 }
 
+/* The first high-waters of all sources that take part are durable: a source's first sequence waits
+ * for that, once, and no pass shall measure it. */
+static void introduce(void)
+{
+	unsigned int trees = rig.config->frames / rig.config->tree * rig.shards;
+
+	for (unsigned int t = 0; t < trees; t++) {
+		uint32_t source = traffic_source(&rig.traffic, t, t % rig.shards, rig.shards);
+		struct atr_reserve *reserve = rig.program->source[source].reserve;
+
+		if (reserve->reserved > 0)
+			continue;
+		reserve->wanted = 0;
+		atr_control_reserve(rig.control, &reserve, 1);
+	}
+}
+
 static unsigned int workers(const struct bench_config *config)
 {
 	unsigned int count = rte_lcore_count() - 1;
@@ -263,6 +280,8 @@ void rig_start(const struct bench_config *config, const char *durability,
 	shards(commit);
 	control(commit);
 	publish(commit);
+	if (commit->durability == ATR_DURABILITY_NONE)
+		introduce();
 }
 
 void rig_end(void)
