@@ -18,6 +18,8 @@
 
 static const char *const quantile_name[PACE_QUANTILES] = {"p50", "p95", "p99", "p99.9", "max"};
 
+static uint64_t seen; /* messages of a pass */
+
 static void look(const struct rte_mbuf *m)
 {
 	static uint8_t bytes[ATR_DATAGRAM_MAX + TRAFFIC_UDP_HDRS];
@@ -30,8 +32,11 @@ static void look(const struct rte_mbuf *m)
 	if (!data || m->pkt_len < TRAFFIC_UDP_HDRS ||
 	    atr_mold_parse(data + TRAFFIC_UDP_HDRS, m->pkt_len - TRAFFIC_UDP_HDRS, &packet) < 0)
 		bench_die("a packet left that is no feed's");
-	while (atr_mold_next(&packet, &cursor, &event) == 1)
+	/* The first message has waited longest for its packet; looking at every one would make this
+	 * lcore the slow one. */
+	if (atr_mold_next(&packet, &cursor, &event) == 1)
 		pace_answered(event.sequence, now);
+	seen += packet.count;
 }
 
 static void turn(void)
@@ -86,12 +91,14 @@ static void one_pass(const struct bench_config *c, double rate, double *out)
 	rig_make();
 	prove_roots();
 	rig_drain(NULL);
+	seen = 0;
 	pace_begin(rate, true);
 	rig_pass(RIG_PATH, (uint64_t)pace_frames() * rig.traffic.events, turn);
 	until = rte_rdtsc() + WAIT_S * rte_get_tsc_hz();
-	while (pace_count() < pace_frames() * rig.traffic.events && rte_rdtsc() < until)
+	while (seen < (uint64_t)pace_frames() * rig.traffic.events && rte_rdtsc() < until)
 		rig_drain(look);
-	if (pace_count() != pace_frames() * rig.traffic.events ||
+	/* The first frames' last messages may still have been on their way. */
+	if (seen < (uint64_t)pace_frames() * rig.traffic.events ||
 	    rig_admitted(0) % ((uint64_t)c->frames * rig.traffic.events) != 0)
 		bench_die("messages were lost");
 	pace_quantiles(out);
@@ -123,8 +130,8 @@ void bench_latency(struct bench_config *config, json_t *results)
 	snprintf(name, sizeof(name), "latency.%u", config->load);
 	result = result_add(results,
 			    &(struct result_spec){"latency", name,
-						  "reception to transmission, root proven; the "
-						  "median message",
+						  "reception to transmission, root proven, of "
+						  "the oldest message of a packet",
 						  "tier3-ceiling", "us"},
 			    q[0], config->passes, config);
 	for (unsigned int i = 0; i < PACE_QUANTILES; i++) {

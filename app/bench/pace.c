@@ -67,16 +67,11 @@ void pace_turn(void)
 void pace_answered(uint64_t sequence, uint64_t now_tsc)
 {
 	uint64_t frame = (sequence - first_sequence) / rig.traffic.events;
-	double us;
-	int at;
 
 	if (sequence < first_sequence || frame >= given || sent_before(frame) ||
 	    answers == ANSWERS_MAX)
 		return;
-	us = (double)(now_tsc - sent_tsc[frame]) * 1e6 / (double)rte_get_tsc_hz();
-	answer_us[answers++] = us;
-	at = us > FIRST_US ? (int)(log2(us / FIRST_US) * BINS_A_TWO) : 0;
-	bin[RTE_MIN(at, BINS - 1)]++;
+	answer_us[answers++] = (double)(now_tsc - sent_tsc[frame]) * 1e6 / (double)rte_get_tsc_hz();
 }
 
 unsigned int pace_count(void)
@@ -87,6 +82,12 @@ unsigned int pace_count(void)
 void pace_quantiles(double out[PACE_QUANTILES])
 {
 	result_sort(answer_us, answers);
+	for (unsigned int i = 0; i < answers; i++) {
+		double us = answer_us[i];
+		int at = us > FIRST_US ? (int)(log2(us / FIRST_US) * BINS_A_TWO) : 0;
+
+		bin[RTE_MIN(at, BINS - 1)]++;
+	}
 	for (unsigned int q = 0; q < PACE_QUANTILES; q++)
 		out[q] = answers ? answer_us[(size_t)((answers - 1) * quantile[q])] : 0;
 }

@@ -27,7 +27,7 @@ void pace_answered(uint64_t sequence, uint64_t now_tsc);
 /* Answers since pace_begin that counted. */
 unsigned int pace_count(void);
 
-/* Quantiles of these, in microseconds. */
+/* Quantiles of these, in microseconds; adds them to the histogram. */
 void pace_quantiles(double out[PACE_QUANTILES]);
 
 /* Counts by powers of two of a quarter: {"unit","bounds","counts"}, over all passes so far. */

@@ -222,7 +222,9 @@ double rig_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void))
 	__atomic_store_n(&rig.go, pass + 1, __ATOMIC_RELEASE);
 	for (unsigned int s = 0; s < rig.shards; s++) {
 		while (__atomic_load_n(&rig.lane[s].done, __ATOMIC_ACQUIRE) == pass) {
-			atr_rest_turn(&rest, atr_control_run(rig.control));
+			/* A turn that paces must come at its time. */
+			atr_rest_turn(&rest,
+				      atr_control_run(rig.control) + (turn && !rest.shares_core));
 			if (turn)
 				turn();
 		}
