@@ -15,7 +15,7 @@ BENCH = os.path.join(harness.BUILD, 'app/bench/atr-bench')
 EAL = ['--', '--lcores', '0@0,1@1', '--no-huge', '--no-shconf', '--no-pci', '-m', '1000',
        '--no-telemetry', '--force-max-simd-bitwidth=512', '--log-level=lib.eal:error']
 TRIES = 3
-SLOW = 150
+SLOW = 400
 SCOPES = {'tier3-ceiling', 'class-d', 'tier1', 'bridge', 'reference'}
 STAGES = ['rx', 'parse', 'schema', 'canonical', 'authenticate', 'ruleset', 'dedup', 'limit', 'log',
           'commit', 'fanout', 'quarantine', 'tx']
@@ -156,7 +156,7 @@ def tier1_to_ed25519(_):
 def class_d_to_disk(_):
     """Class D does not fall below half of what the disk syncs."""
     if not sanitized():
-        holds(0.5, 'classd', 'disk alone', 'class-d', '--passes', '3', '--frames', '1024')
+        holds(0.5, 'classd', 'disk alone', 'class-d', '--passes', '3', '--frames', '4096')
 
 
 if __name__ == '__main__':
