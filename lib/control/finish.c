@@ -85,7 +85,7 @@ static void save(struct atr_control *control)
 			"atr: state: exact high-waters not saved (%s); the next start refuses up "
 			"to "
 			"%llu sequences a source as stale\n",
-			rte_strerror(-rc), (unsigned long long)ATR_RESERVE_AHEAD);
+			rte_strerror(-rc), (unsigned long long)ATR_RESERVE_MOST);
 }
 
 void atr_control_finish(struct atr_control *control)

@@ -5,12 +5,18 @@
 
 #include "control.h"
 
-#define RETRY_S 1
+#define RETRY_S  1
+#define MS_PER_S 1000
 
-static uint64_t above(uint64_t sequence)
+static uint64_t above(struct atr_reserve *reserve, uint64_t now)
 {
-	return sequence > UINT64_MAX - ATR_RESERVE_AHEAD ? UINT64_MAX
-							 : sequence + ATR_RESERVE_AHEAD;
+	bool soon = reserve->ahead > 0 &&
+		    now - reserve->ahead_tsc < rte_get_tsc_hz() / MS_PER_S * ATR_RESERVE_SOON_MS;
+
+	reserve->ahead = soon ? RTE_MIN(2 * reserve->ahead, ATR_RESERVE_MOST) : ATR_RESERVE_AHEAD;
+	reserve->ahead_tsc = now;
+	return reserve->wanted > UINT64_MAX - reserve->ahead ? UINT64_MAX
+							     : reserve->wanted + reserve->ahead;
 }
 
 static void keep(struct atr_control *control, struct atr_reserve *reserve)
@@ -23,11 +29,11 @@ static void keep(struct atr_control *control, struct atr_reserve *reserve)
 void atr_control_reserve(struct atr_control *control, struct atr_reserve *const *reserve,
 			 unsigned int count)
 {
-	uint64_t value[ATR_RESERVES_MAX];
+	uint64_t value[ATR_RESERVES_MAX], now = rte_rdtsc();
 	int rc = 0;
 
 	for (unsigned int i = 0; rc == 0 && i < count; i++) {
-		value[i] = above(reserve[i]->wanted);
+		value[i] = above(reserve[i], now);
 		rc = atr_state_put(control->state, ATR_STATE_SOURCE, reserve[i]->source, value[i]);
 	}
 	/* A high-water that was not even queued must not be taken for a durable one. */

@@ -43,15 +43,21 @@ struct atr_limit {
 	struct rte_meter_srtcm_profile profile;
 };
 
-/* Sequences reserved on disk ahead of use, per question of a shard. */
-#define ATR_RESERVE_AHEAD (UINT64_C(1) << 20)
+/* Sequences reserved on disk ahead of use, per question of a shard: twice as many as before, up to
+ * the most, when it asks again within ATR_RESERVE_SOON_MS, so that a fast source costs few syncs.
+ */
+#define ATR_RESERVE_AHEAD   (UINT64_C(1) << 20)
+#define ATR_RESERVE_MOST    (UINT64_C(1) << 24)
+#define ATR_RESERVE_SOON_MS 500
 
 /* Durable high-water of a source (contract, invariant 5). */
 struct atr_reserve {
 	uint64_t reserved; /* sequences below may be admitted. Writer: control lcore, after the
 			      sync; reader: the owning shard */
 	uint32_t source;
-	struct atr_reserve *unsaved_next;    /* control lcore: list of those to be tried again */
+	/* Control lcore: */
+	struct atr_reserve *unsaved_next; /* list of those to be tried again */
+	uint64_t ahead, ahead_tsc;        /* how far the last answer went, and when it was made */
 	uint64_t wanted __rte_cache_aligned; /* writer: the owning shard before it asks; reader:
 						the control lcore when it answers */
 	uint8_t asked;                       /* owning shard: a question is under way */

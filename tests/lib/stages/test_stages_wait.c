@@ -390,6 +390,32 @@ static void no_reservation_without_the_disk(void **state)
 	rig_stop(rig);
 }
 
+/* Invariant: a source that uses its sequences up quickly is given more of them at a time, up to a
+ * limit, and a slow one as few as at first. */
+static void high_waters_grow_with_the_rate(void **state)
+{
+	struct rig *rig = rig_start(&usual);
+	struct atr_reserve one = {.source = 502}, *r = &one;
+	uint64_t ahead = ATR_RESERVE_AHEAD;
+
+	(void)state;
+	for (unsigned int i = 0; i < 6; i++) {
+		one.wanted = one.reserved;
+		atr_control_reserve(rig->control, &r, 1);
+		assert_true(one.reserved == one.wanted + ahead);
+		ahead = RTE_MIN(2 * ahead, ATR_RESERVE_MOST);
+	}
+	assert_true(ahead == ATR_RESERVE_MOST);
+	rte_delay_ms(ATR_RESERVE_SOON_MS + 1);
+	one.wanted = one.reserved;
+	atr_control_reserve(rig->control, &r, 1);
+	assert_true(one.reserved == one.wanted + ATR_RESERVE_AHEAD);
+	one.wanted = UINT64_MAX - 1;
+	atr_control_reserve(rig->control, &r, 1);
+	assert_true(one.reserved == UINT64_MAX);
+	rig_stop(rig);
+}
+
 /* Bug: the token buckets of topics were never freed. */
 static void programs_give_their_memory_back(void **state)
 {
@@ -420,6 +446,7 @@ int main(void)
 		cmocka_unit_test(copies_in_one_batch),
 		cmocka_unit_test(envelopes),
 		cmocka_unit_test(no_reservation_without_the_disk),
+		cmocka_unit_test(high_waters_grow_with_the_rate),
 		cmocka_unit_test(programs_give_their_memory_back),
 	};
 
