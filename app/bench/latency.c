@@ -13,7 +13,8 @@
 
 #define PERCENT    100
 #define WAIT_S     2
-#define FRAMES_MAX 2048 /* of 17 events: 34,816 sequences of a window of 65,536 */
+#define FRAMES_MAX 2048 /* a source: of 17 events 34,816 sequences of a window of 65,536 */
+#define SOURCES    16   /* so that a pass is long beside its start */
 #define CEILINGS   5    /* passes that find the ceiling */
 
 static const char *const quantile_name[PACE_QUANTILES] = {"p50", "p95", "p99", "p99.9", "max"};
@@ -32,10 +33,12 @@ static void look(const struct rte_mbuf *m)
 	if (!data || m->pkt_len < TRAFFIC_UDP_HDRS ||
 	    atr_mold_parse(data + TRAFFIC_UDP_HDRS, m->pkt_len - TRAFFIC_UDP_HDRS, &packet) < 0)
 		bench_die("a packet left that is no feed's");
-	/* The first message has waited longest for its packet; looking at every one would make this
-	 * lcore the slow one. */
-	if (atr_mold_next(&packet, &cursor, &event) == 1)
-		pace_answered(event.sequence, now);
+	/* One message of each packet, of every place in turn; all of them would make this lcore the
+	 * slow one. */
+	for (uint64_t skip = seen % packet.count + 1; skip > 0; skip--)
+		if (atr_mold_next(&packet, &cursor, &event) != 1)
+			return;
+	pace_answered(event.sequence, now);
 	seen += packet.count;
 }
 
@@ -111,8 +114,10 @@ void bench_latency(struct bench_config *config, json_t *results)
 	json_t *result, *quantiles = json_object();
 	char name[64];
 
-	/* All of a pass lies within the window of its source: first frames come ahead. */
-	config->frames = RTE_MIN(config->frames, FRAMES_MAX);
+	/* All of a pass lies within the windows of its sources: first frames come ahead. */
+	config->sources = RTE_MAX(config->sources, (unsigned int)SOURCES);
+	config->frames = config->quick ? RTE_MIN(config->frames, FRAMES_MAX)
+				       : config->sources * FRAMES_MAX;
 	config->frames -= config->frames % config->tree;
 	config->shards = 1;
 	bench_progress("latency: %u percent of the ceiling, %u passes of %u frames", config->load,

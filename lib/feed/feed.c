@@ -292,7 +292,8 @@ bool atr_feeds_resend(struct atr_feeds *feeds, unsigned int id, uint64_t sequenc
 	return true;
 }
 
-void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc)
+void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc,
+		    bool idle)
 {
 	const struct atr_plan *plan = program->plan;
 
@@ -302,7 +303,7 @@ void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, 
 		if (!plan->feeds[id].present)
 			continue;
 		if (out->open) {
-			if (now_tsc - out->opened_tsc >= feeds->flush_tsc)
+			if (idle || now_tsc - out->opened_tsc >= feeds->flush_tsc)
 				flush(feeds, out, &program->routes[id], now_tsc);
 		} else if (now_tsc - out->sent_tsc >= feeds->heartbeat_tsc) {
 			out->stats.heartbeats++;

@@ -89,8 +89,10 @@ void atr_feeds_publish_run(struct atr_feeds *feeds, const struct atr_program *pr
 			   uint64_t sequence, const struct atr_packet *packets, unsigned int count,
 			   uint64_t now_tsc);
 
-/* Sends what has waited for flush_tsc, and heartbeats. */
-void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc);
+/* Sends what has waited for flush_tsc, or all that waits if idle is true (this turn brought nothing,
+ * so that waiting for more would cost time and save nothing), and heartbeats. */
+void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc,
+		    bool idle);
 
 /* Sends the recent packet of a feed that holds a message to one requester, by the port with this
  * interface index. flow is complete, with the MAC of the next hop. True if it was queued; false if

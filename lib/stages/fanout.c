@@ -109,6 +109,7 @@ unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch)
 			publish_envelope(shard, batch, batch->admit[i]);
 		atr_settle_envelope(shard, batch->admit[i], batch->admit_reason[i]);
 	}
-	atr_feeds_poll(shard->feeds, shard->program, batch->now_tsc);
+	atr_feeds_poll(shard->feeds, shard->program, batch->now_tsc,
+		       batch->count + batch->admit_count == 0);
 	return published;
 }

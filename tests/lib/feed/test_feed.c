@@ -126,7 +126,7 @@ static void packing(void **state)
 	length = next(bytes, &p);
 	assert_int_equal(length, 42 + 20 + 19 * 74);
 	assert_int_equal(p.count, 19);
-	atr_feeds_poll(&feeds, &program, 100);
+	atr_feeds_poll(&feeds, &program, 100, false);
 	atr_tx_flush(&feeds.tx[0]);
 	assert_true(next(bytes, &p) > 0 && p.count == 1 && p.sequence == 20);
 	expected = 21;
@@ -135,7 +135,7 @@ static void packing(void **state)
 	publish(21, 3, 200);
 	publish(22, 1472 - 20 - 2 * 74 - 3, 200);
 	publish(23, 4, 200);
-	atr_feeds_poll(&feeds, &program, 300);
+	atr_feeds_poll(&feeds, &program, 300, false);
 	atr_tx_flush(&feeds.tx[0]);
 	while ((length = next(bytes, &p)) > 0) {
 		struct atr_mold_event e;
@@ -178,7 +178,7 @@ static void same_bytes_everywhere(void **state)
 		feeds.feed[FEED].next_sequence = 1;
 		publish(1, 700, 0);
 		publish(2, 0, 0);
-		atr_feeds_poll(&feeds, &program, 100);
+		atr_feeds_poll(&feeds, &program, 100, false);
 		atr_tx_flush(&feeds.tx[0]);
 		for (unsigned int d = 0; d < ATR_DESTS_MAX; d++) {
 			struct rte_ipv4_hdr *ip = (void *)(bytes + hdr - 28);
@@ -213,7 +213,7 @@ static void unresolved_neighbour(void **state)
 	routes[FEED].route[1].neighbour = atr_neighbour_add(neighbours, &iface, DEST_IP + 1);
 	assert_true(routes[FEED].route[1].neighbour > 0);
 	publish(1, 0, 0);
-	atr_feeds_poll(&feeds, &program, 100);
+	atr_feeds_poll(&feeds, &program, 100, false);
 	atr_tx_flush(&feeds.tx[0]);
 	assert_true(next(bytes, &p) > 0);
 	assert_true(next(bytes, &p) > 0);
@@ -236,12 +236,12 @@ static void empty_pools(void **state)
 	rte_pktmbuf_free_bulk(taken, MBUFS);
 	assert_int_equal(feeds.feed[FEED].stats.no_mbuf, 2);
 	publish(3, 0, 0);
-	atr_feeds_poll(&feeds, &program, 100);
+	atr_feeds_poll(&feeds, &program, 100, false);
 	atr_tx_flush(&feeds.tx[0]);
 	assert_true(next(bytes, &p) > 0 && p.sequence == 3 && p.count == 1);
 	assert_int_equal(rte_pktmbuf_alloc_bulk(headers, taken, MBUFS), 0);
 	publish(4, 0, 200);
-	atr_feeds_poll(&feeds, &program, 300);
+	atr_feeds_poll(&feeds, &program, 300, false);
 	rte_pktmbuf_free_bulk(taken, MBUFS);
 	assert_int_equal(feeds.feed[FEED].stats.no_mbuf, 3);
 	atr_tx_flush(&feeds.tx[0]);
@@ -259,7 +259,7 @@ static void larger_than_memory(void **state)
 	assert_null(feeds.feed[FEED].open);
 	publish(2, ROOM - 20 - 74, 0);
 	assert_int_equal(feeds.feed[FEED].open->data_len, ROOM);
-	atr_feeds_poll(&feeds, &program, 100);
+	atr_feeds_poll(&feeds, &program, 100, false);
 	assert_int_equal(feeds.feed[FEED].next_sequence, 3);
 }
 
@@ -271,15 +271,15 @@ static void heartbeats_and_end(void **state)
 
 	(void)state;
 	publish(1, 0, 5000);
-	atr_feeds_poll(&feeds, &program, 5099);
+	atr_feeds_poll(&feeds, &program, 5099, false);
 	atr_tx_flush(&feeds.tx[0]);
 	assert_int_equal(next(bytes, &p), 0);
-	atr_feeds_poll(&feeds, &program, 5100);
-	atr_feeds_poll(&feeds, &program, 6099);
+	atr_feeds_poll(&feeds, &program, 5100, false);
+	atr_feeds_poll(&feeds, &program, 6099, false);
 	atr_tx_flush(&feeds.tx[0]);
 	assert_true(next(bytes, &p) > 0 && p.count == 1);
 	assert_int_equal(next(bytes, &p), 0);
-	atr_feeds_poll(&feeds, &program, 6100);
+	atr_feeds_poll(&feeds, &program, 6100, false);
 	atr_tx_flush(&feeds.tx[0]);
 	assert_true(next(bytes, &p) == 42 + 20 && p.count == 0 && p.sequence == 2);
 	publish(2, 0, 6200);
@@ -288,6 +288,27 @@ static void heartbeats_and_end(void **state)
 	assert_true(next(bytes, &p) > 0 && p.count == 1 && p.sequence == 2);
 	assert_true(next(bytes, &p) > 0 && p.count == ATR_MOLD_COUNT_END && p.sequence == 3);
 	assert_int_equal(next(bytes, &p), 0);
+}
+
+/* Invariant: a packet waits for more messages only while there is other work, and never beyond its
+ * flush time. */
+static void flush_when_idle(void **state)
+{
+	struct atr_mold_packet p;
+	uint8_t bytes[ROOM];
+
+	(void)state;
+	publish(0, 0, 200);
+	atr_feeds_poll(&feeds, &program, 201, false);
+	atr_tx_flush(&feeds.tx[0]);
+	assert_int_equal(next(bytes, &p), 0);
+	atr_feeds_poll(&feeds, &program, 202, true);
+	atr_tx_flush(&feeds.tx[0]);
+	assert_true(next(bytes, &p) > 0 && p.count == 1 && p.sequence == 1);
+	publish(1, 0, 300);
+	atr_feeds_poll(&feeds, &program, 300 + feeds.flush_tsc, false);
+	atr_tx_flush(&feeds.tx[0]);
+	assert_true(next(bytes, &p) > 0 && p.count == 1 && p.sequence == 2);
 }
 
 /* Invariant: a port that takes nothing costs the packets that find the queue full, no more. */
@@ -300,7 +321,7 @@ static void full_port(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < 300; i++) {
 		publish(i, 0, 1000 * i);
-		atr_feeds_poll(&feeds, &program, 1000 * i + 100);
+		atr_feeds_poll(&feeds, &program, 1000 * i + 100, false);
 	}
 	for (unsigned int i = 0; i < 5; i++)
 		atr_tx_flush(&feeds.tx[0]);
@@ -376,7 +397,7 @@ static void resend(void **state)
 	publish(1, 0, 0);
 	publish(2, 50, 0);
 	assert_false(atr_feeds_resend(&feeds, FEED, 1, 0, &flow));
-	atr_feeds_poll(&feeds, &program, 100);
+	atr_feeds_poll(&feeds, &program, 100, false);
 	atr_tx_flush(&feeds.tx[0]);
 	length = next(sent, &p);
 	assert_true(length > 0);
@@ -402,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		feed_test(packing),
+		feed_test(flush_when_idle),
 		feed_test(same_bytes_everywhere),
 		feed_test(unresolved_neighbour),
 		feed_test(empty_pools),
