@@ -89,8 +89,11 @@ bool appliance_totals(struct appliance *a);
  * atr_ledger_read. */
 int appliance_ledger(struct appliance *a, struct atr_ledger_reading *reading);
 
-/* Registers the /atr/ telemetry commands for this appliance (one a process). */
-int telemetry_register(struct appliance *a);
+/* Registers the /atr/ telemetry commands, before EAL starts. Until telemetry_begin all of them
+ * answer `starting` 1. */
+int telemetry_register(void);
+/* From here on they are answered, by this appliance (one a process). */
+void telemetry_begin(struct appliance *a);
 
 /* Returns when no telemetry thread is inside the appliance any more; later questions fail. */
 void telemetry_end(void);

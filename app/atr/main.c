@@ -92,17 +92,18 @@ static int check(const struct options *options)
 static int serve(struct appliance *a)
 {
 	char error[512] = "";
-	int rc = appliance_create(a, error, sizeof(error));
 	bool balanced;
+	int rc;
 
+	rc = appliance_create(a, error, sizeof(error));
 	if (rc < 0) {
 		fprintf(stderr, "atr: %s\n", error);
+		telemetry_end();
 		appliance_destroy(a);
 		return 1;
 	}
 	appliance_print(a);
-	if (telemetry_register(a) < 0)
-		fprintf(stderr, "atr: telemetry is not available; atrctl status will not work\n");
+	telemetry_begin(a);
 	rc = appliance_run(a, &stop);
 	balanced = appliance_totals(a);
 	telemetry_end();
@@ -141,6 +142,9 @@ int main(int argc, char **argv)
 			misplaced);
 		return 2;
 	}
+	/* Before there is a socket to ask at, so that nobody is told that this is no atr. */
+	if (telemetry_register() < 0)
+		fprintf(stderr, "atr: telemetry is not available; atrctl status will not work\n");
 	eal_args = eal_init(argc, argv);
 	if (eal_args < 0) {
 		fprintf(stderr,

@@ -66,6 +66,7 @@ static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 		snprintf(text, sizeof(text), "%016" PRIx64, a->plan->realm);
 		rte_tel_data_add_dict_string(d, "realm", text);
 		rte_tel_data_add_dict_u64(d, "udp_port", a->plan->udp_port);
+		rte_tel_data_add_dict_u64(d, "state_types", telemetry_state_types(a->plan));
 	}
 	rte_tel_data_add_dict_u64(d, "shards", a->shard_count);
 	rte_tel_data_add_dict_u64(d, "data_lcores", a->lcore_count);
@@ -399,96 +400,70 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
-static int logs(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	(void)cmd;
-	return telemetry_log(appliance, params, d);
-}
-
-static int gaps(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	(void)cmd;
-	return telemetry_gaps(appliance, params, d);
-}
-
-static int state(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	(void)cmd;
-	return telemetry_state(appliance, params, d);
-}
-
-static int states(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	(void)cmd;
-	return telemetry_states(appliance, params, d);
-}
-
-static int event(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	(void)cmd;
-	return telemetry_event(appliance, params, d);
-}
-
-static int events(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	(void)cmd;
-	return telemetry_events(appliance, params, d);
-}
-
-static int checkpoint(const char *cmd, const char *params, struct rte_tel_data *d)
-{
-	(void)cmd;
-	return telemetry_checkpoint(appliance, params, d);
-}
-
 static const struct {
 	const char *command;
 	telemetry_cb call;
+	int (*ask)(struct appliance *a, const char *params, struct rte_tel_data *d); /* or this */
 	const char *help;
 } commands[] = {
-	{"/atr/status", status, "What runs: plan, shards, durability. No parameters."},
-	{"/atr/ledger", ledger, "Both ledgers at one instant, and the ports' losses."},
-	{"/atr/reasons", reasons, "Refusals by reason. Parameter: offset."},
-	{"/atr/path", path, "The stage table: the path of a packet. No parameters."},
-	{"/atr/stages", stages, "Calls, items and cycles by stage. No parameters."},
-	{"/atr/feeds", feeds, "Feeds of every shard. Parameter: offset."},
-	{"/atr/sources", sources, "Sequence windows of sources. Parameter: offset."},
-	{"/atr/shards", shards, "Data path by shard. Parameter: offset."},
-	{"/atr/control", control, "The control lcore's work. No parameters."},
-	{"/atr/log", logs, "The logs, by shard. Parameter: offset."},
-	{"/atr/gaps", gaps, "Gap requests and their answers, by shard. Parameter: offset."},
-	{"/atr/state", state, "What is kept of a key. Parameters: SOURCE,TYPE,KEY."},
-	{"/atr/states", states,
+	{"/atr/status", status, NULL, "What runs: plan, shards, durability. No parameters."},
+	{"/atr/ledger", ledger, NULL, "Both ledgers at one instant, and the ports' losses."},
+	{"/atr/reasons", reasons, NULL, "Refusals by reason. Parameter: offset."},
+	{"/atr/path", path, NULL, "The stage table: the path of a packet. No parameters."},
+	{"/atr/stages", stages, NULL, "Calls, items and cycles by stage. No parameters."},
+	{"/atr/feeds", feeds, NULL, "Feeds of every shard. Parameter: offset."},
+	{"/atr/sources", sources, NULL, "Sequence windows of sources. Parameter: offset."},
+	{"/atr/shards", shards, NULL, "Data path by shard. Parameter: offset."},
+	{"/atr/control", control, NULL, "The control lcore's work. No parameters."},
+	{"/atr/log", NULL, telemetry_log, "The logs, by shard. Parameter: offset."},
+	{"/atr/gaps", NULL, telemetry_gaps,
+	 "Gap requests and their answers, by shard. Parameter: offset."},
+	{"/atr/state", NULL, telemetry_state,
+	 "What is kept of a key. Parameters: SOURCE,TYPE,KEY."},
+	{"/atr/states", NULL, telemetry_states,
 	 "Keys of a shard's state, from a place on. Parameters: SHARD[,SOURCE,TYPE[,KEY]]."},
-	{"/atr/event", event,
+	{"/atr/event", NULL, telemetry_event,
 	 "An event's place, feeds and proof. Parameter: SOURCE:SEQUENCE or SOURCE:UUID."},
-	{"/atr/events", events,
+	{"/atr/events", NULL, telemetry_events,
 	 "Events of a source, from the log. Parameters: SOURCE,FIRST,LAST[,SHARD,LEAF,EVENT]."},
-	{"/atr/checkpoint", checkpoint, "Newest signed checkpoint, as hex. Parameter: shard."},
-	{"/atr/quarantine", quarantine, "The quarantine writer. No parameters."},
+	{"/atr/checkpoint", NULL, telemetry_checkpoint,
+	 "Newest signed checkpoint, as hex. Parameter: shard."},
+	{"/atr/quarantine", quarantine, NULL, "The quarantine writer. No parameters."},
 };
 
 static int dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	int rc = -ESHUTDOWN;
+	bool over;
 
 	pthread_mutex_lock(&turn);
-	for (unsigned int i = 0;
-	     !__atomic_load_n(&ended, __ATOMIC_ACQUIRE) && i < RTE_DIM(commands); i++)
+	over = __atomic_load_n(&ended, __ATOMIC_ACQUIRE);
+	if (!over && !appliance) {
+		rte_tel_data_start_dict(d);
+		rc = rte_tel_data_add_dict_u64(d, "starting", 1);
+	}
+	for (unsigned int i = 0; !over && appliance && i < RTE_DIM(commands); i++)
 		if (strcmp(cmd, commands[i].command) == 0)
-			rc = commands[i].call(cmd, params, d);
+			rc = commands[i].ask ? commands[i].ask(appliance, params, d)
+					     : commands[i].call(cmd, params, d);
 	pthread_mutex_unlock(&turn);
 	return rc;
 }
 
-int telemetry_register(struct appliance *a)
+int telemetry_register(void)
 {
 	int rc = 0;
 
-	appliance = a;
 	for (unsigned int i = 0; i < RTE_DIM(commands) && rc == 0; i++)
 		rc = rte_telemetry_register_cmd(commands[i].command, dispatch, commands[i].help);
 	return rc;
+}
+
+void telemetry_begin(struct appliance *a)
+{
+	pthread_mutex_lock(&turn);
+	appliance = a;
+	pthread_mutex_unlock(&turn);
 }
 
 void telemetry_end(void)

@@ -14,11 +14,13 @@ int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 
 int telemetry_log(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_state(struct appliance *a, const char *params, struct rte_tel_data *d);
+/* Types that the plan keeps state of. */
+uint64_t telemetry_state_types(const struct atr_plan *plan);
 int telemetry_states(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_event(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_events(struct appliance *a, const char *params, struct rte_tel_data *d);
-int telemetry_gaps(const struct appliance *a, const char *params, struct rte_tel_data *d);
-int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_gaps(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_checkpoint(struct appliance *a, const char *params, struct rte_tel_data *d);
 /* Adds bytes as an array of pieces of hex, to be joined. 0 or -ENOMEM. */
 int telemetry_hex(struct rte_tel_data *d, const char *name, const uint8_t *bytes, size_t length);
 /* Adds what the control lcore did about acknowledgements. */

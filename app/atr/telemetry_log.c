@@ -133,7 +133,7 @@ static void one_shard_gaps(struct rte_tel_data *d, const struct appliance *a, un
 		__atomic_load_n(&a->shard[shard]->commit.group_end, __ATOMIC_ACQUIRE));
 }
 
-int telemetry_gaps(const struct appliance *a, const char *params, struct rte_tel_data *d)
+int telemetry_gaps(struct appliance *a, const char *params, struct rte_tel_data *d)
 {
 	uint64_t at = params ? strtoull(params, NULL, 10) : 0;
 	unsigned int shown = 0;
@@ -163,7 +163,7 @@ void telemetry_acks(const struct atr_acker_stats *acks, struct rte_tel_data *d)
 }
 
 /* The signed note as hex, in pieces: it is not ASCII, and longer than a string of an answer. */
-int telemetry_checkpoint(const struct appliance *a, const char *params, struct rte_tel_data *d)
+int telemetry_checkpoint(struct appliance *a, const char *params, struct rte_tel_data *d)
 {
 	uint64_t shard = params ? strtoull(params, NULL, 10) : 0;
 	char note[ATR_CHECKPOINT_MAX];

@@ -81,6 +81,15 @@ static int add_entry(struct rte_tel_data *d, const struct atr_state_entry *entry
 				  RTE_MIN((size_t)entry->value_length, value_max));
 }
 
+uint64_t telemetry_state_types(const struct atr_plan *plan)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < plan->type_slots; i++)
+		count += plan->types[i].present && plan->types[i].state.op != ATR_STATE_NONE;
+	return count;
+}
+
 int telemetry_state(struct appliance *a, const char *params, struct rte_tel_data *d)
 {
 	struct atr_follower *follower;

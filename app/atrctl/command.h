@@ -3,11 +3,11 @@
 #ifndef ATRCTL_COMMAND_H
 #define ATRCTL_COMMAND_H
 
-/* Exit status of every subcommand. */
+/* Exit status of every subcommand (docs/appliance.md). */
 enum exit_status {
 	EXIT_OK = 0,
-	EXIT_NEGATIVE = 1, /* it ran, and the answer is no: refused, unbalanced, not reachable */
-	EXIT_USAGE = 2     /* it did not run: options, files or environment are wrong */
+	EXIT_NEGATIVE = 1, /* it ran, and the answer is no, or it failed on the way */
+	EXIT_USAGE = 2     /* it did not run: the command line is wrong, or a file that it names */
 };
 
 struct command {
@@ -16,6 +16,16 @@ struct command {
 	/* argv[0] is the subcommand's name. Returns an exit_status. */
 	int (*run)(int argc, char **argv);
 };
+
+/* Commands of a command, such as 'atrctl query event'. */
+struct command_group {
+	const char *name;               /* "query" */
+	const char *about;              /* lines */
+	const struct command *commands; /* ended by a NULL name */
+};
+
+/* Runs the one that argv[1] names; its argv[0] is then "query event". Returns an exit_status. */
+int command_group_run(const struct command_group *group, int argc, char **argv);
 
 int cmd_keygen(int argc, char **argv);
 int cmd_sign(int argc, char **argv);

@@ -371,7 +371,7 @@ int cmd_inspect(int argc, char **argv)
 			return usage_error("inspect", "%s", error);
 	}
 	in.judge = judge_create(in.plan);
-	status = in.judge ? read_file(&in) : usage_error("inspect", "out of memory");
+	status = in.judge ? read_file(&in) : failure("inspect", "out of memory");
 	judge_free(in.judge);
 	atr_plan_free(in.plan);
 	return status;

@@ -71,17 +71,16 @@ static const struct command commands[] = {
 	{"check-proof", "check a proof with nothing but a key", log_check_proof},
 	{"consistency", "prove that a newer checkpoint extends an older one", log_consistency},
 	{"export", "write the log as static C2SP tlog-tiles", log_export},
+	{NULL, NULL, NULL},
 };
 
 int cmd_log(int argc, char **argv)
 {
-	if (argc >= 2)
-		for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-			if (strcmp(argv[1], commands[i].name) == 0)
-				return commands[i].run(argc - 1, argv + 1);
-	puts("usage: atrctl log COMMAND [options]\n\n"
-	     "Reads a log that an appliance has written, or is writing; changes nothing.\n");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		printf("  %-14s%s\n", commands[i].name, commands[i].summary);
-	return argc >= 2 && strcmp(argv[1], "--help") == 0 ? EXIT_OK : EXIT_USAGE;
+	static const struct command_group group = {
+		"log",
+		"Reads a log that an appliance has written, or is writing; changes nothing.",
+		commands,
+	};
+
+	return command_group_run(&group, argc, argv);
 }

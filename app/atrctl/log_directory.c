@@ -56,45 +56,59 @@ static int directory_read(struct atr_storage *storage, struct atr_file *file, vo
 	return 0;
 }
 
-static int directory_list(struct atr_storage *storage, unsigned int index, char *name, size_t size)
-{
-	const struct log_directory *directory = (const struct log_directory *)storage;
-
-	if (index >= directory->names)
-		return -ENOENT;
-	if (strlen(directory->name[index]) >= size)
-		return -ENAMETOOLONG;
-	strcpy(name, directory->name[index]);
-	return 0;
-}
-
 static int compare_names(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void free_names(struct log_directory *directory)
+{
+	for (unsigned int i = 0; i < directory->names; i++)
+		free(directory->name[i]);
+	free(directory->name);
+	directory->name = NULL;
+	directory->names = 0;
+}
+
 static int read_names(struct log_directory *directory)
 {
-	int fd = dup(directory->fd);
+	int fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
+	int err = dir ? 0 : -errno;
 
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) {
+	free_names(directory);
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && !err && (entry = readdir(dir))) {
 		char **more = realloc(directory->name, (directory->names + 1) * sizeof(*more));
 
 		if (more)
 			directory->name = more;
-		if (!more || !(more[directory->names] = strdup(entry->d_name))) {
-			closedir(dir);
-			return -ENOMEM;
-		}
-		directory->names++;
+		if (more && (more[directory->names] = strdup(entry->d_name)))
+			directory->names++;
+		else
+			err = -ENOMEM;
 	}
-	closedir(dir);
+	if (dir)
+		closedir(dir);
 	if (directory->names)
 		qsort(directory->name, directory->names, sizeof(char *), compare_names);
+	return err;
+}
+
+static int directory_list(struct atr_storage *storage, unsigned int index, char *name, size_t size)
+{
+	struct log_directory *directory = (struct log_directory *)storage;
+	int err = index == 0 ? read_names(directory) : 0;
+
+	if (err)
+		return err;
+	if (index >= directory->names)
+		return -ENOENT;
+	if (strlen(directory->name[index]) >= size)
+		return -ENAMETOOLONG;
+	strcpy(name, directory->name[index]);
 	return 0;
 }
 
@@ -113,7 +127,7 @@ int log_directory_open(struct log_directory *directory, const char *path, uint32
 	directory->storage.ops = &ops;
 	snprintf(directory->path, sizeof(directory->path), "%s/shard-%u", path, shard);
 	directory->fd = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = directory->fd < 0 ? -errno : read_names(directory);
+	err = directory->fd < 0 ? -errno : 0;
 	if (err) {
 		snprintf(error, LOG_ERROR_SIZE, "%.300s: %s; name the directory that holds shard-0",
 			 directory->path, strerror(-err));
@@ -124,11 +138,7 @@ int log_directory_open(struct log_directory *directory, const char *path, uint32
 
 void log_directory_close(struct log_directory *directory)
 {
-	for (unsigned int i = 0; i < directory->names; i++)
-		free(directory->name[i]);
-	free(directory->name);
-	directory->name = NULL;
-	directory->names = 0;
+	free_names(directory);
 	if (directory->fd >= 0)
 		close(directory->fd);
 	directory->fd = -1;

@@ -135,10 +135,10 @@ static int write_proof(struct prove *run, const struct log_note *note, const cha
 	int err = 0;
 
 	if (!doc || !f || json_dumpf(doc, f, JSON_INDENT(1)) || fputc('\n', f) == EOF)
-		err = usage_error("log prove", "cannot write %s: %s", out ? out : "the proof",
-				  doc ? strerror(errno) : "out of memory");
+		err = failure("log prove", "cannot write %s: %s", out ? out : "the proof",
+			      doc ? strerror(errno) : "out of memory");
 	if (f && f != stdout && fclose(f) != 0 && !err)
-		err = usage_error("log prove", "cannot write %s: %s", out, strerror(errno));
+		err = failure("log prove", "cannot write %s: %s", out, strerror(errno));
 	json_decref(doc);
 	return err;
 }
@@ -211,7 +211,7 @@ int log_prove(int argc, char **argv)
 	int err;
 
 	if (!run)
-		return usage_error("log prove", "out of memory");
+		return failure("log prove", "out of memory");
 	err = options_parse(&usage, table, argc, argv);
 	if (err)
 		err = err > 0 ? EXIT_OK : EXIT_USAGE;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "explain.h"
 #include "log_tool.h"
 #include "option.h"
 
@@ -14,13 +15,13 @@
 #define OWN_PATH  4200
 
 static const struct usage usage = {
-	"log verify [[--checkpoint FILE] --key HEX] [--name NAME] DIR",
+	"log verify [[--checkpoint FILE] --key HEX] [--name NAME] [--json] DIR",
 	"Reads every shard's log under DIR (shard-0, shard-1, ...) from the first byte to the\n"
 	"last and checks everything: CRCs, numbers, positions, decisions, the tree. Names\n"
 	"file and offset of damage. With a checkpoint, also that the log still says what that\n"
 	"checkpoint promised; with --key alone, what the checkpoints that lie beside the shards\n"
-	"(shard-0.checkpoint, ...) promised. Prints where each shard's log ends as a checkpoint's "
-	"text.",
+	"(shard-0.checkpoint, ...) promised. Prints where each shard's log ends as a checkpoint's\n"
+	"text, and the checkpoint that it was held to.",
 	"  atrctl log verify /var/lib/atr/log\n"
 	"  atrctl log verify --checkpoint anchor.txt --key 3b6a...29 /var/lib/atr/log",
 };
@@ -57,21 +58,73 @@ static void see_progress(void *context, uint64_t bytes, uint64_t total, uint64_t
 		seconds > 0 ? (double)bytes / 1e6 / seconds : 0.0, run->terminal ? "  " : "\n");
 }
 
-/* The end of a shard's log, as the three lines of a checkpoint. */
-static void print_end(const struct atr_log_scan *scan, const char *name)
+static void root_text(const uint8_t root[ATR_HASH_SIZE], char text[ROOT_TEXT])
 {
-	char root[ROOT_TEXT], id[2 * sizeof(scan->log_id) + 1];
+	sodium_bin2base64(text, ROOT_TEXT, root, ATR_HASH_SIZE, sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* The end of a shard's log, as the three lines of a checkpoint, and the checkpoint that it keeps,
+ * whose key has the name that is its origin. */
+static void print_end(const struct atr_log_scan *scan, const char *origin,
+		      const struct log_note *note)
+{
 	uint8_t hash[ATR_HASH_SIZE];
+	char root[ROOT_TEXT];
 
 	atr_frontier_root(&scan->end.frontier, hash);
-	sodium_bin2base64(root, sizeof(root), hash, sizeof(hash), sodium_base64_VARIANT_ORIGINAL);
-	atr_hex_encode(scan->log_id, sizeof(scan->log_id), id);
-	printf("%s/shard/%u\n%" PRIu64 "\n%s\n", name ? name : id, scan->shard,
-	       scan->end.frontier.size, root);
+	root_text(hash, root);
+	printf("%s\n%" PRIu64 "\n%s\n", origin, scan->end.frontier.size, root);
 	if (scan->torn)
 		printf("torn: segment %" PRIu64 ", byte %" PRIu64 ", %" PRIu64
 		       " bytes of an unfinished commit; the next start cuts them\n",
 		       scan->torn_segment, scan->torn_offset, scan->torn_bytes);
+	if (!note)
+		return;
+	root_text(note->checkpoint.root, root);
+	printf("checkpoint: origin %s size %" PRIu64 " root %s key %s: kept\n",
+	       note->checkpoint.origin, note->checkpoint.size, root, note->checkpoint.origin);
+}
+
+static json_t *end_json(const struct atr_log_scan *scan, const char *origin,
+			const struct log_note *note)
+{
+	uint8_t hash[ATR_HASH_SIZE];
+	char root[ROOT_TEXT];
+	json_t *o;
+
+	atr_frontier_root(&scan->end.frontier, hash);
+	root_text(hash, root);
+	o = json_pack("{s:i, s:o, s:I, s:s}", "shard", (int)scan->shard, "origin",
+		      explain_bytes_json(origin, strlen(origin)), "size",
+		      (json_int_t)scan->end.frontier.size, "root", root);
+	if (scan->torn)
+		json_object_set_new(o, "torn",
+				    json_pack("{s:I, s:I, s:I}", "segment",
+					      (json_int_t)scan->torn_segment, "offset",
+					      (json_int_t)scan->torn_offset, "bytes",
+					      (json_int_t)scan->torn_bytes));
+	if (!note)
+		return o;
+	root_text(note->checkpoint.root, root);
+	json_object_set_new(o, "checkpoint",
+			    json_pack("{s:s, s:I, s:s, s:s}", "origin", note->checkpoint.origin,
+				      "size", (json_int_t)note->checkpoint.size, "root", root,
+				      "key", note->checkpoint.origin));
+	return o;
+}
+
+/* Says it, or adds it to the shards. */
+static void tell_end(const struct atr_log_scan *scan, const char *name, const struct log_note *note,
+		     json_t *shards)
+{
+	char id[2 * sizeof(scan->log_id) + 1], origin[ATR_ORIGIN_MAX + 1];
+
+	atr_hex_encode(scan->log_id, sizeof(scan->log_id), id);
+	snprintf(origin, sizeof(origin), "%.200s/shard/%u", name ? name : id, scan->shard);
+	if (shards)
+		json_array_append_new(shards, end_json(scan, origin, note));
+	else
+		print_end(scan, origin, note);
 }
 
 static int verify_shard(struct verify *run, const char *path, struct atr_log_scan *scan)
@@ -92,17 +145,15 @@ static int verify_shard(struct verify *run, const char *path, struct atr_log_sca
 	if (err)
 		return EXIT_NEGATIVE;
 	if (scan->segments && scan->shard != run->shard) {
-		usage_error("log verify", "shard-%u holds the log of shard %u: put them back",
-			    run->shard, scan->shard);
-		return EXIT_NEGATIVE;
+		return failure("log verify", "shard-%u holds the log of shard %u: put them back",
+			       run->shard, scan->shard);
 	}
 	if (run->note && run->note->checkpoint.size && !run->met) {
-		usage_error("log verify",
-			    "shard %u %s the checkpoint of size %" PRIu64
-			    ": it was rolled back or rewritten; keep it as evidence",
-			    run->shard, run->broken ? "contradicts" : "does not reach",
-			    run->note->checkpoint.size);
-		return EXIT_NEGATIVE;
+		return failure("log verify",
+			       "shard %u %s the checkpoint of size %" PRIu64
+			       ": it was rolled back or rewritten; keep it as evidence",
+			       run->shard, run->broken ? "contradicts" : "does not reach",
+			       run->note->checkpoint.size);
 	}
 	return 0;
 }
@@ -124,65 +175,97 @@ static int own_note(const char *path, uint32_t shard, const uint8_t *key, struct
 	return -EBADMSG;
 }
 
-/* note: of one shard, or NULL; key: then for the notes that lie beside the shards, or NULL. */
-static int verify_all(const char *path, const char *name, const struct log_note *note,
-		      const uint8_t *key)
+struct wanted {
+	const char *path, *name;
+	const struct log_note *note; /* of one shard, or NULL */
+	const uint8_t *key;          /* of the notes that lie beside the shards, or NULL */
+	json_t *shards;              /* NULL: text */
+};
+
+struct sums {
+	uint64_t events, records, bytes;
+	uint32_t shards;
+};
+
+static void print_sums(const struct sums *sums, double seconds, json_t *shards)
 {
-	struct atr_log_scan scan, first = {0};
-	uint64_t started = log_clock_ns(), events = 0, records = 0, bytes = 0;
-	uint32_t shards = 1;
-	double seconds;
+	double rate = seconds > 0 ? (double)sums->events / seconds : 0.0;
 
-	for (uint32_t i = 0; i < shards; i++) {
-		struct verify run = {.shard = i, .terminal = isatty(STDERR_FILENO)};
-		struct log_note own;
-		int status = !note && key ? own_note(path, i, key, &own) : 0;
+	if (shards)
+		explain_print_json(json_pack(
+			"{s:O, s:I, s:I, s:I, s:f, s:f}", "shards", shards, "records",
+			(json_int_t)sums->records, "events", (json_int_t)sums->events, "bytes",
+			(json_int_t)sums->bytes, "seconds", seconds, "events_per_s", rate));
+	else
+		printf("verified: shards=%u records=%" PRIu64 " events=%" PRIu64 " bytes=%" PRIu64
+		       " seconds=%.3f events/s=%.0f\n",
+		       sums->shards, sums->records, sums->events, sums->bytes, seconds, rate);
+}
 
-		if (status < 0)
-			return EXIT_NEGATIVE;
-		run.started = log_clock_ns();
-		run.note = status == 1 ? &own : note && note->shard == i ? note : NULL;
-		status = verify_shard(&run, path, &scan);
+/* One shard, which is of the same log as the first. 0 or an exit status. */
+static int verify_one(const struct wanted *wanted, uint32_t shard, struct atr_log_scan *first,
+		      struct sums *sums)
+{
+	struct verify run = {.shard = shard, .terminal = isatty(STDERR_FILENO)};
+	struct atr_log_scan scan;
+	struct log_note own;
+	int status = wanted->key ? own_note(wanted->path, shard, wanted->key, &own) : 0;
+
+	if (status < 0)
+		return EXIT_NEGATIVE;
+	run.started = log_clock_ns();
+	run.note = status == 1                                    ? &own
+		   : wanted->note && wanted->note->shard == shard ? wanted->note
+								  : NULL;
+	status = verify_shard(&run, wanted->path, &scan);
+	if (status)
+		return status;
+	if (shard == 0) {
+		*first = scan;
+		sums->shards = scan.shards > 1 ? scan.shards : 1;
+	} else if (scan.segments && (memcmp(scan.log_id, first->log_id, sizeof(scan.log_id)) != 0 ||
+				     scan.realm != first->realm || scan.shards != first->shards)) {
+		return failure("log verify", "shard-%u belongs to another log than shard-0", shard);
+	}
+	tell_end(&scan, wanted->name, run.note, wanted->shards);
+	sums->events += scan.events;
+	sums->records += scan.records;
+	sums->bytes += scan.bytes;
+	return 0;
+}
+
+static int verify_all(const struct wanted *wanted)
+{
+	uint64_t started = log_clock_ns();
+	struct sums sums = {.shards = 1};
+	struct atr_log_scan first = {0};
+
+	for (uint32_t i = 0; i < sums.shards; i++) {
+		int status = verify_one(wanted, i, &first, &sums);
+
 		if (status)
 			return status;
-		if (i == 0) {
-			first = scan;
-			shards = scan.shards > 1 ? scan.shards : 1;
-		} else if (scan.segments &&
-			   (memcmp(scan.log_id, first.log_id, sizeof(scan.log_id)) != 0 ||
-			    scan.realm != first.realm || scan.shards != first.shards)) {
-			usage_error("log verify", "shard-%u belongs to another log than shard-0",
-				    i);
-			return EXIT_NEGATIVE;
-		}
-		print_end(&scan, name);
-		events += scan.events;
-		records += scan.records;
-		bytes += scan.bytes;
 	}
-	if (note && note->shard >= shards) {
-		usage_error("log verify", "the checkpoint is of shard %u, which is not here",
-			    note->shard);
-		return EXIT_NEGATIVE;
-	}
-	seconds = (double)(log_clock_ns() - started) / 1e9;
-	printf("verified: shards=%u records=%" PRIu64 " events=%" PRIu64 " bytes=%" PRIu64
-	       " seconds=%.3f events/s=%.0f\n",
-	       shards, records, events, bytes, seconds,
-	       seconds > 0 ? (double)events / seconds : 0.0);
+	if (wanted->note && wanted->note->shard >= sums.shards)
+		return failure("log verify", "the checkpoint is of shard %u, which is not here",
+			       wanted->note->shard);
+	print_sums(&sums, (double)(log_clock_ns() - started) / 1e9, wanted->shards);
 	return EXIT_OK;
 }
 
 int log_verify(int argc, char **argv)
 {
-	const char *path = NULL, *name = NULL, *checkpoint = NULL, *hex = NULL;
+	const char *checkpoint = NULL, *hex = NULL;
+	struct wanted wanted = {0};
+	bool json = false;
 	const struct option table[] = {
 		{"--checkpoint", "FILE", "a signed checkpoint that the log must agree with",
 		 OPTION_STRING, &checkpoint, 0, 0},
-		{"--key", "HEX", "public key of that checkpoint", OPTION_STRING, &hex, 0, 0},
+		{"--key", "HEX", "public key of checkpoints", OPTION_STRING, &hex, 0, 0},
 		{"--name", "NAME", "the log's name, to print (its id if not given)", OPTION_STRING,
-		 &name, 0, 0},
-		{"", "DIR", "directory that holds shard-0", OPTION_STRING, &path, 0, 0},
+		 &wanted.name, 0, 0},
+		{"--json", NULL, "as one JSON object", OPTION_FLAG, &json, 0, 0},
+		{"", "DIR", "directory that holds shard-0", OPTION_STRING, &wanted.path, 0, 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
 	};
 	uint8_t key[ATR_PUBLIC_KEY_SIZE];
@@ -191,7 +274,7 @@ int log_verify(int argc, char **argv)
 
 	if (err)
 		return err > 0 ? EXIT_OK : EXIT_USAGE;
-	if (!path)
+	if (!wanted.path)
 		return usage_error("log verify", "name the log's directory");
 	if (checkpoint || hex) {
 		err = log_key("log verify", hex, key);
@@ -200,5 +283,10 @@ int log_verify(int argc, char **argv)
 		if (err)
 			return err;
 	}
-	return verify_all(path, name, checkpoint ? &note : NULL, hex && !checkpoint ? key : NULL);
+	wanted.note = checkpoint ? &note : NULL;
+	wanted.key = hex && !checkpoint ? key : NULL;
+	wanted.shards = json ? json_array() : NULL;
+	err = verify_all(&wanted);
+	json_decref(wanted.shards);
+	return err;
 }

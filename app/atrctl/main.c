@@ -45,12 +45,14 @@ static void help(void)
 	     "      --jsonl quakes.jsonl --as frames --sequence-file ci.seq\n"
 	     "  atrctl sub --bind 10.77.0.2:26501 --plan plan.json\n"
 	     "  atrctl stats\n\n"
-	     "exit status: 0 yes, 1 no (refused, not found, not balanced), 2 wrong usage");
+	     "exit status: 0 yes, 1 no (refused, not found, not balanced) or failed, 2 wrong "
+	     "usage");
 }
 
 int main(int argc, char **argv)
 {
-	signal(SIGPIPE, SIG_IGN);
+	/* Who reads the output and goes away ends this quietly; sockets are sent to without it. */
+	signal(SIGPIPE, SIG_DFL);
 	if (argc < 2) {
 		help();
 		return EXIT_USAGE;

@@ -17,20 +17,44 @@
 #define PERCENT_FRACTION_DIGITS 4
 
 /* A sentence may repeat names from a plan, an input line or a packet. */
-int usage_error(const char *command, const char *format, ...)
+static void say(const char *command, const char *lead, const char *format, va_list args)
 {
 	char text[SENTENCE_MAX];
-	va_list args;
-	int length;
+	int length = vsnprintf(text, sizeof(text), format, args);
 
-	va_start(args, format);
-	length = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	fprintf(stderr, "atrctl %s: ", command);
+	fprintf(stderr, "atrctl %s: %s", command, lead);
 	if (length > 0)
 		term_text(stderr, text, strlen(text));
 	fputc('\n', stderr);
+}
+
+int usage_error(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(command, "", format, args);
+	va_end(args);
 	return EXIT_USAGE;
+}
+
+int failure(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(command, "", format, args);
+	va_end(args);
+	return EXIT_NEGATIVE;
+}
+
+void warning(const char *command, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(command, "warning: ", format, args);
+	va_end(args);
 }
 
 int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value)
@@ -161,8 +185,8 @@ static void help(const struct usage *usage, const struct option *table)
 		printf("%s\n", line);
 	}
 	printf("  %-*s%s\n", HELP_COLUMN, "--help", "this text");
-	printf("\nexamples:\n%s\n\nexit status: 0 yes, 1 no (refused, not found, not balanced), "
-	       "2 wrong usage\n",
+	printf("\nexamples:\n%s\n\nexit status: 0 yes, 1 no (refused, not found, not balanced) or "
+	       "failed, 2 wrong usage\n",
 	       usage->examples);
 }
 

@@ -57,7 +57,14 @@ int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 /* Reads "a.b.c.d:port" or "a.b.c.d"; 0 or -EINVAL. */
 int parse_address(const char *text, struct address *address);
 
-/* Prints "atrctl COMMAND: message" to stderr and returns EXIT_USAGE. */
+/* Prints "atrctl COMMAND: message" to stderr and returns EXIT_USAGE: the command line is wrong, or
+ * a file that it names. */
 int usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same for what fails on the way, and for answers that are no: returns EXIT_NEGATIVE. */
+int failure(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints "atrctl COMMAND: warning: message" to stderr. */
+void warning(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -279,7 +279,7 @@ int cmd_pub(int argc, char **argv)
 	int status;
 
 	if (!pub)
-		return usage_error("pub", "out of memory");
+		return failure("pub", "out of memory");
 	status = run(pub, argc, argv);
 	close_all(pub);
 	free(pub);

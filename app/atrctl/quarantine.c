@@ -116,7 +116,7 @@ static int print_audit(const char *directory, uint64_t last, bool json)
 	}
 	free(entries);
 	if (!tail.line)
-		return usage_error("quarantine", "out of memory; lower --last");
+		return failure("quarantine", "out of memory; lower --last");
 	if (!json && n == 0)
 		printf("no audit files in %s\n", directory);
 	print_tail(&tail, json);

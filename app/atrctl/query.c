@@ -86,17 +86,16 @@ static const struct command commands[] = {
 	{"event", "where an event lies, its feeds, and the proof that it is in the log",
 	 query_event},
 	{"range", "events of a source between two sequences", query_range},
+	{NULL, NULL, NULL},
 };
 
 int cmd_query(int argc, char **argv)
 {
-	if (argc >= 2)
-		for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-			if (strcmp(argv[1], commands[i].name) == 0)
-				return commands[i].run(argc - 1, argv + 1);
-	puts("usage: atrctl query COMMAND [options]\n\n"
-	     "Asks a running appliance, which answers from what is durable; changes nothing.\n");
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		printf("  %-14s%s\n", commands[i].name, commands[i].summary);
-	return argc >= 2 && strcmp(argv[1], "--help") == 0 ? EXIT_OK : EXIT_USAGE;
+	static const struct command_group group = {
+		"query",
+		"Asks a running appliance, which answers from what is durable; changes nothing.",
+		commands,
+	};
+
+	return command_group_run(&group, argc, argv);
 }

@@ -8,28 +8,32 @@
 #include "event_line.h"
 #include "explain.h"
 #include "log_tool.h"
+#include "named.h"
 #include "option.h"
 #include "query.h"
 
 #define COMMAND_SIZE 256
 
 static const struct usage event_usage = {
-	"query event IDENTITY [--key HEX] [--json]",
-	"IDENTITY is SOURCE:SEQUENCE (an event of a frame) or SOURCE:UUID (an envelope). Asks the\n"
-	"appliance where the event lies in its log, what was decided under which plan, which\n"
-	"feeds it went to under which numbers, and for a proof of it under the newest checkpoint.\n"
-	"With --key, the key that signs checkpoints ('atrctl status'), checkpoint and proof are\n"
-	"checked here. The first question makes the appliance read its log, which may take a\n"
-	"while. Exit status 1 if the event is not there, was refused, or a proof does not hold.",
+	"query event IDENTITY [--plan FILE] [--key HEX] [--json]",
+	"IDENTITY is SOURCE:SEQUENCE (an event of a frame) or SOURCE:UUID (an envelope); SOURCE\n"
+	"is the source's number in the plan or, with --plan, its name. Asks the appliance where\n"
+	"the event lies in its log, what was decided under which plan, which feeds it went to\n"
+	"under which numbers, and for a proof of it under the newest checkpoint. With --key, the\n"
+	"key that signs checkpoints ('atrctl status'), checkpoint and proof are checked here. The\n"
+	"first question makes the appliance read its log, which may take a while. Exit status 1\n"
+	"if the event is not there, was refused, or a proof does not hold.",
 	"  atrctl query event 3:77\n"
+	"  atrctl query event sensor:77 --plan plan.json\n"
 	"  atrctl query event 9:01890a5d-ac96-774b-bcce-b302099a8057 --key 3b6a...29 --json",
 };
 
 static const struct usage range_usage = {
-	"query range SOURCE FIRST LAST [--json]",
+	"query range SOURCE FIRST LAST [--plan FILE] [--json]",
 	"Prints the events of frames of a source with sequences FIRST to LAST, one a line, in the\n"
 	"order of the log: a sequence that was refused first and admitted later comes twice.\n"
-	"Exit status 1 if there is none.",
+	"SOURCE is its number in the plan or, with --plan, its name. Exit status 1 if there is\n"
+	"none.",
 	"  atrctl query range 3 1 100\n"
 	"  atrctl query range 3 1 100 --json",
 };
@@ -42,7 +46,7 @@ static bool is_failure(const json_t *answer)
 	uint8_t *text = pieces ? query_bytes(pieces, &length) : NULL;
 
 	if (pieces)
-		usage_error("query", "%s", text ? (const char *)text : "the log cannot be read");
+		failure("query", "%s", text ? (const char *)text : "the log cannot be read");
 	free(text);
 	return pieces != NULL;
 }
@@ -121,9 +125,9 @@ static void print_event(const char *identity, json_t *answer, int proven)
 	printf("gates      %s\n",
 	       number(answer, "admitted") ? "all passed: admitted" : "refused by one of them");
 	printf("plan       generation %" PRIu64 "\n", number(answer, "generation"));
-	printf("log        shard %" PRIu64 ", leaf %" PRIu64 ", event %" PRIu64 " of %" PRIu64
-	       " in its record, group %" PRIu64 "\n",
-	       number(answer, "shard"), number(answer, "leaf"), number(answer, "event") + 1,
+	printf("log        shard %" PRIu64 ", leaf %" PRIu64 ", event %" PRIu64
+	       " (from 0) of %" PRIu64 " in its record, group %" PRIu64 "\n",
+	       number(answer, "shard"), number(answer, "leaf"), number(answer, "event"),
 	       number(answer, "events"), number(answer, "group"));
 	if (!feeds)
 		puts("feeds      unknown: the plan of that time is not in the log, or does not "
@@ -187,17 +191,18 @@ static int tell_event(const char *identity, json_t *answer, const uint8_t *key, 
 
 int query_event(int argc, char **argv)
 {
-	const char *identity = NULL, *hex = NULL;
+	const char *text = NULL, *plan = NULL, *hex = NULL;
 	struct telemetry_options where = {0};
 	bool json = false;
 	const struct option table[] = {
 		TELEMETRY_OPTIONS(where),
+		{"--plan", "FILE", "plan: SOURCE may be a name", OPTION_STRING, &plan, 0, 0},
 		{"--key", "HEX", "public key of its checkpoints", OPTION_STRING, &hex, 0, 0},
 		{"--json", NULL, "as one JSON object", OPTION_FLAG, &json, 0, 0},
-		{"", "IDENTITY", "SOURCE:SEQUENCE or SOURCE:UUID", OPTION_STRING, &identity, 0, 0},
+		{"", "IDENTITY", "SOURCE:SEQUENCE or SOURCE:UUID", OPTION_STRING, &text, 0, 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
 	};
-	char command[COMMAND_SIZE], error[ERROR_SIZE];
+	char command[COMMAND_SIZE], error[ERROR_SIZE], identity[NAMED_SIZE];
 	uint8_t key[ATR_PUBLIC_KEY_SIZE];
 	struct telemetry telemetry;
 	struct atr_query_key parsed;
@@ -206,8 +211,9 @@ int query_event(int argc, char **argv)
 
 	if (err)
 		return err > 0 ? EXIT_OK : EXIT_USAGE;
-	if (!identity || atr_query_identity(identity, strlen(identity), &parsed))
-		return usage_error("query event", "name an event: SOURCE:SEQUENCE or SOURCE:UUID");
+	err = named_event("query event", plan, text, &parsed, identity);
+	if (err)
+		return err;
 	if (hex && log_key("query event", hex, key))
 		return EXIT_USAGE;
 	if (telemetry_open(&telemetry, &where, error)) {
@@ -287,13 +293,14 @@ static long long print_range(struct telemetry *telemetry, const uint64_t from[3]
 
 int query_range(int argc, char **argv)
 {
-	const char *text[3] = {NULL, NULL, NULL};
+	const char *text[3] = {NULL, NULL, NULL}, *plan = NULL;
 	struct telemetry_options where = {0};
 	bool json = false;
 	const struct option table[] = {
 		TELEMETRY_OPTIONS(where),
+		{"--plan", "FILE", "plan: SOURCE may be a name", OPTION_STRING, &plan, 0, 0},
 		{"--json", NULL, "one JSON object a line", OPTION_FLAG, &json, 0, 0},
-		{"", "SOURCE", "id of the source", OPTION_STRING, &text[0], 0, 0},
+		{"", "SOURCE", "the source", OPTION_STRING, &text[0], 0, 0},
 		{"", "FIRST", "sequence", OPTION_STRING, &text[1], 0, 0},
 		{"", "LAST", "sequence", OPTION_STRING, &text[2], 0, 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
@@ -301,16 +308,20 @@ int query_range(int argc, char **argv)
 	struct telemetry telemetry;
 	char error[ERROR_SIZE];
 	uint64_t from[3];
+	uint32_t source;
 	long long rows;
 	int err = options_parse(&range_usage, table, argc, argv);
 
 	if (err)
 		return err > 0 ? EXIT_OK : EXIT_USAGE;
-	if (!text[2] || parse_u64(text[0], 0, UINT32_MAX, &from[0]) ||
-	    parse_u64(text[1], 0, UINT64_MAX, &from[1]) ||
+	if (!text[2] || parse_u64(text[1], 0, UINT64_MAX, &from[1]) ||
 	    parse_u64(text[2], from[1], UINT64_MAX, &from[2]))
 		return usage_error("query range",
 				   "name source, first and last sequence, in ascending order");
+	err = named_source("query range", plan, text[0], &source);
+	if (err)
+		return err;
+	from[0] = source;
 	if (telemetry_open(&telemetry, &where, error)) {
 		usage_error("query range", "%s", error);
 		return EXIT_NEGATIVE;

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "event_line.h"
 #include "explain.h"
+#include "named.h"
 #include "option.h"
 #include "query.h"
 #include "state_line.h"
@@ -13,13 +14,17 @@
 #define COMMAND_SIZE 4096
 #define NAME_ROOM    16
 #define SHARD_MAX    4095
+#define KEEPS_NOTHING                                                              \
+	": the plan in force keeps state of no type; give one a member \"state\" " \
+	"(docs/state.md)"
 
 static const struct usage state_usage = {
-	"query state SOURCE TYPE KEY [--json]",
-	"Prints what the appliance keeps of a key of state. SOURCE and TYPE are ids of the\n"
-	"plan; KEY is the JSON array of the key's values, as docs/state.md says, or its hex.\n"
-	"Exit status 1 if nothing is kept.",
+	"query state SOURCE TYPE KEY [--plan FILE] [--json]",
+	"Prints what the appliance keeps of a key of state. SOURCE and TYPE are their numbers in\n"
+	"the plan or, with --plan, their names; KEY is the JSON array of the key's values, as\n"
+	"docs/state.md says, or its hex. Exit status 1 if nothing is kept.",
 	"  atrctl query state 2 2 '[70]'\n"
+	"  atrctl query state sensor reading '[70]' --plan plan.json\n"
 	"  atrctl query state 2 2 '[\"cellar\",4.5]' --json",
 };
 
@@ -74,32 +79,56 @@ static int print_entry(const json_t *answer, json_int_t shard, bool json, char *
 	return 0;
 }
 
+/* Does the plan in force keep state of no type? */
+static bool keeps_nothing(const json_t *status)
+{
+	const json_t *types = json_object_get(status, "state_types");
+
+	return types && json_integer_value(types) == 0;
+}
+
+static int nothing_kept(struct telemetry *telemetry)
+{
+	json_t *status = query_ask(telemetry, "/atr/status");
+	int rc = failure("query state", "nothing is kept of this key%s",
+			 keeps_nothing(status) ? KEEPS_NOTHING : "");
+
+	json_decref(status);
+	return rc;
+}
+
 int query_state(int argc, char **argv)
 {
-	const char *source = NULL, *type = NULL, *key = NULL;
+	const char *source = NULL, *type = NULL, *key = NULL, *plan = NULL;
 	struct telemetry_options where = {0};
 	bool json = false;
 	const struct option table[] = {
 		TELEMETRY_OPTIONS(where),
+		{"--plan", "FILE", "plan: SOURCE and TYPE may be names", OPTION_STRING, &plan, 0,
+		 0},
 		{"--json", NULL, "as one JSON object", OPTION_FLAG, &json, 0, 0},
-		{"", "SOURCE", "id of the source", OPTION_STRING, &source, 0, 0},
-		{"", "TYPE", "id of the type", OPTION_STRING, &type, 0, 0},
+		{"", "SOURCE", "the source", OPTION_STRING, &source, 0, 0},
+		{"", "TYPE", "the type", OPTION_STRING, &type, 0, 0},
 		{"", "KEY", "JSON array of the key's values, or its hex", OPTION_STRING, &key, 0,
 		 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
 	};
 	char command[COMMAND_SIZE], error[ERROR_SIZE], *printed = NULL;
 	struct telemetry telemetry;
-	uint64_t ids[2];
+	uint32_t ids[2];
 	json_t *answer;
 	size_t length;
 	int err = options_parse(&state_usage, table, argc, argv);
 
 	if (err)
 		return err > 0 ? EXIT_OK : EXIT_USAGE;
-	if (!key || parse_u64(source, 0, UINT32_MAX, &ids[0]) ||
-	    parse_u64(type, 0, UINT32_MAX, &ids[1]))
+	if (!key)
 		return usage_error("query state", "name source, type and key: 2 2 '[70]'");
+	err = named_source("query state", plan, source, &ids[0]);
+	if (!err)
+		err = named_type("query state", plan, type, &ids[1]);
+	if (err)
+		return err;
 	if (key[0] != '[' && strspn(key, "0123456789abcdef") != strlen(key))
 		return usage_error("query state", "KEY is a JSON array of the key's values, such "
 						  "as '[70]', or its hex");
@@ -107,15 +136,15 @@ int query_state(int argc, char **argv)
 		usage_error("query state", "%s", error);
 		return EXIT_NEGATIVE;
 	}
-	snprintf(command, sizeof(command), "/atr/state,%" PRIu64 ",%" PRIu64 ",%s", ids[0], ids[1],
+	snprintf(command, sizeof(command), "/atr/state,%" PRIu32 ",%" PRIu32 ",%s", ids[0], ids[1],
 		 key);
 	answer = query_ask(&telemetry, command);
-	telemetry_close(&telemetry);
 	if (answer && json_integer_value(json_object_get(answer, "found")))
 		err = print_entry(answer, json_integer_value(json_object_get(answer, "shard")),
 				  json, &printed, &length);
 	else if (answer)
-		err = usage_error("query state", "nothing is kept of this key");
+		err = nothing_kept(&telemetry);
+	telemetry_close(&telemetry);
 	free(printed);
 	err = !answer || err ? EXIT_NEGATIVE : EXIT_OK;
 	json_decref(answer);
@@ -217,6 +246,8 @@ int query_states(int argc, char **argv)
 	status = query_ask(&telemetry, "/atr/status");
 	shards = json_integer_value(json_object_get(status, "shards"));
 	err = status ? EXIT_OK : EXIT_NEGATIVE;
+	if (keeps_nothing(status))
+		warning("query states", "there may be none" KEEPS_NOTHING);
 	json_decref(status);
 	if (shard.given)
 		err = print_shard(&telemetry, (json_int_t)shard.value, json);

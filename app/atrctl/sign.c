@@ -98,7 +98,7 @@ int cmd_sign(int argc, char **argv)
 	run.parser = atr_json_parser_create();
 	run.buffers = malloc(sizeof(*run.buffers));
 	if (!run.parser || !run.buffers)
-		usage_error("sign", "out of memory");
+		failure("sign", "out of memory");
 	else if (keyring_open(&run.ring, error))
 		usage_error("sign", "%s", error);
 	else

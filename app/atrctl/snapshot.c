@@ -239,14 +239,17 @@ static int rebuild(int argc, char **argv)
 		run->replay = atr_replay_create(&params, run->error, sizeof(run->error));
 	if (!run || !run->replay) {
 		free(run);
-		return usage_error("snapshot rebuild", "out of memory");
+		return failure("snapshot rebuild", "out of memory");
 	}
 	if (group.given)
 		run->made[run->count++].groups = group.value;
 	err = replay_log(run, path, params.shard, shard_path);
-	if (err)
-		usage_error("snapshot rebuild", "%s", run->error);
-	err = err ? EXIT_NEGATIVE : print_made(run, shard_path, params.shard, json);
+	if (err == -ENOENT)
+		err = usage_error("snapshot rebuild", "%s", run->error);
+	else if (err)
+		err = failure("snapshot rebuild", "%s", run->error);
+	else
+		err = print_made(run, shard_path, params.shard, json);
 	atr_replay_free(run->replay);
 	free(run);
 	return err;
@@ -301,12 +304,16 @@ static int show(int argc, char **argv)
 
 int cmd_snapshot(int argc, char **argv)
 {
-	if (argc >= 2 && strcmp(argv[1], "rebuild") == 0)
-		return rebuild(argc - 1, argv + 1);
-	if (argc >= 2 && strcmp(argv[1], "show") == 0)
-		return show(argc - 1, argv + 1);
-	puts("usage: atrctl snapshot COMMAND [options]\n\n"
-	     "  show      what a snapshot's file says\n"
-	     "  rebuild   make snapshots again from the log alone, and compare");
-	return argc >= 2 && strcmp(argv[1], "--help") == 0 ? EXIT_OK : EXIT_USAGE;
+	static const struct command commands[] = {
+		{"show", "what a snapshot's file says", show},
+		{"rebuild", "make snapshots again from the log alone, and compare", rebuild},
+		{NULL, NULL, NULL},
+	};
+	static const struct command_group group = {
+		"snapshot",
+		"Reads snapshots of a log's state; changes nothing.",
+		commands,
+	};
+
+	return command_group_run(&group, argc, argv);
 }

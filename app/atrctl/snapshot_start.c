@@ -56,7 +56,13 @@ static int load(struct snapshot_start *start, const char *path, char *error)
 		return -1;
 	}
 	start->count++;
-	return 0;
+	if (memcmp(one->hdr.log_id, start->one->hdr.log_id, sizeof(one->hdr.log_id)) == 0)
+		return 0;
+	snprintf(error, ERROR_SIZE,
+		 "%.300s is a snapshot of another log than that of shard %u: name the directory of "
+		 "one log",
+		 path, start->one->hdr.shard);
+	return -1;
 }
 
 /* The newest of each shard; a shard without one has nothing behind which to begin. */
@@ -145,26 +151,56 @@ void snapshot_start_print(const struct snapshot_start *start, bool json)
 	}
 }
 
-/* A feed that the plan calls of a weaker class has sessions of its own, without a past. */
-static bool is_weaker(const struct one *one, uint32_t feed)
+int snapshot_start_check(const struct snapshot_start *start, const struct atr_plan *plan,
+			 char *error)
 {
-	const struct atr_plan *plan = atr_replay_plan(one->replay);
+	for (unsigned int i = 0; i < start->count; i++) {
+		const struct atr_plan *own = atr_replay_plan(start->one[i].replay);
 
+		if (!own || own->realm == plan->realm)
+			continue;
+		snprintf(error, ERROR_SIZE,
+			 "the snapshot of shard %u is of a log of realm %016" PRIx64
+			 ", the plan is of realm %016" PRIx64
+			 ": give the snapshot of the log that is "
+			 "written under this plan",
+			 start->one[i].hdr.shard, own->realm, plan->realm);
+		return -1;
+	}
+	return 0;
+}
+
+/* What the plan in force at the snapshot calls of class D has one session as long as the log. */
+static bool is_lasting(const struct atr_plan *plan, uint32_t feed)
+{
+	return plan && feed < plan->feed_slots && plan->feeds[feed].present &&
+	       (plan->commit_feeds >> feed & 1);
+}
+
+/* A feed that the plan calls of a weaker class has sessions of its own, without a past. */
+static bool is_weaker(const struct atr_plan *plan, uint32_t feed)
+{
 	return plan && feed < plan->feed_slots && plan->feeds[feed].present &&
 	       !(plan->commit_feeds >> feed & 1);
 }
 
-uint64_t snapshot_start_from(const struct snapshot_start *start, const char *session)
+enum snapshot_session snapshot_start_from(const struct snapshot_start *start, const char *session,
+					  uint64_t *from)
 {
 	uint32_t feed, shard, epoch;
 
 	if (atr_mold_session_parse(session, &feed, &shard, &epoch) || feed >= ATR_LOG_FEEDS_MAX)
-		return 0;
+		return SNAPSHOT_UNKNOWN;
 	for (unsigned int i = 0; i < start->count; i++) {
 		const struct atr_snapshot_hdr *hdr = &start->one[i].hdr;
+		const struct atr_plan *plan = atr_replay_plan(start->one[i].replay);
 
-		if (hdr->shard == shard && hdr->first_epoch == epoch)
-			return is_weaker(&start->one[i], feed) ? 0 : hdr->feed_next[feed];
+		if (hdr->shard != shard || is_weaker(plan, feed))
+			continue;
+		*from = hdr->feed_next[feed];
+		if (hdr->first_epoch == epoch)
+			return SNAPSHOT_KNOWN;
+		return is_lasting(plan, feed) ? SNAPSHOT_FOREIGN : SNAPSHOT_UNKNOWN;
 	}
-	return 0;
+	return SNAPSHOT_UNKNOWN;
 }

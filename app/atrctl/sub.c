@@ -27,7 +27,9 @@ static const struct usage usage = {
 	"--from-sequence on if given. What does not come is reported as lost, and printing\n"
 	"goes on behind it. With --from-snapshot the state in a snapshot is printed first, and\n"
 	"then each event of class D behind it, none missing and none twice; --request is needed\n"
-	"for that, since they are in the past. Events that came in as frames carry no signature on "
+	"for that, since they are in the past. A snapshot of another log is refused as far as\n"
+	"the realm (with --plan) and the session tell. Events that came in as frames carry no "
+	"signature on "
 	"a feed: the\n"
 	"appliance has checked it, and sub takes its word. Envelopes carry theirs, and with\n"
 	"--plan sub verifies it. A closing line sums up.\n"
@@ -50,6 +52,7 @@ struct sub {
 	struct atr_json_parser *parser;
 	struct atr_subscriber *atr;
 	struct progress line;
+	char foreign[ATR_SUBSCRIBER_SESSION + 1]; /* session of another log than the snapshot */
 	uint64_t events, envelopes, verified, unverified;
 };
 
@@ -124,7 +127,7 @@ static void on_message(void *context, const struct atr_subscriber_message *m)
 	int verified = -1;
 	json_t *o;
 
-	if (has_enough(sub))
+	if (has_enough(sub) || sub->foreign[0])
 		return;
 	sub->events++;
 	if (m->envelope)
@@ -163,7 +166,7 @@ static int receive(struct sub *sub)
 	uint64_t end = now_monotonic_ns() + sub->seconds.value * NS_PER_S;
 	int n = 0;
 
-	while (!interrupted && n >= 0 && !has_enough(sub)) {
+	while (!interrupted && n >= 0 && !has_enough(sub) && !sub->foreign[0]) {
 		if (sub->seconds.given && now_monotonic_ns() >= end)
 			break;
 		n = atr_subscriber_poll(sub->atr, POLL_MS);
@@ -174,7 +177,7 @@ static int receive(struct sub *sub)
 		if (sub->until_end && all_ended(sub))
 			break;
 	}
-	return n < 0 ? usage_error("sub", "receiving failed: %s", strerror(-n)) : EXIT_OK;
+	return n < 0 ? failure("sub", "receiving failed: %s", strerror(-n)) : EXIT_OK;
 }
 
 static void summary_json(const struct sub *sub, const struct atr_subscriber_stats *t)
@@ -228,12 +231,15 @@ static int summarise(const struct sub *sub)
 /* Sessions that the snapshot does not know are followed from where they are, and that is said. */
 static uint64_t from_of(void *context, const char *session)
 {
-	const struct sub *sub = context;
-	uint64_t from = snapshot_start_from(sub->start, session);
+	struct sub *sub = context;
+	uint64_t from;
 	json_t *o;
 
-	if (from)
-		return from;
+	switch (snapshot_start_from(sub->start, session, &from)) {
+	case SNAPSHOT_KNOWN: return from;
+	case SNAPSHOT_FOREIGN: memcpy(sub->foreign, session, ATR_SUBSCRIBER_SESSION); return 0;
+	case SNAPSHOT_UNKNOWN: break;
+	}
 	if (sub->json) {
 		o = json_object();
 		json_object_set_new(o, "note", json_string("not in the snapshot"));
@@ -288,12 +294,17 @@ static int run(struct sub *sub)
 					  "--from-sequence out");
 	if (sub->snapshot_path) {
 		sub->start = snapshot_start_load(sub->snapshot_path, error);
-		if (!sub->start)
+		if (!sub->start ||
+		    (sub->plan && snapshot_start_check(sub->start, sub->plan, error)))
 			return usage_error("sub", "%s", error);
 	}
+	if (sub->start && !sub->request)
+		warning("sub", "--from-snapshot without --request: what was published since the "
+			       "snapshot cannot be asked for and counts as lost; give --request "
+			       "the appliance's feed port");
 	sub->parser = atr_json_parser_create();
 	if (!sub->parser)
-		return usage_error("sub", "out of memory");
+		return failure("sub", "out of memory");
 	if (open_subscriber(sub, error))
 		return usage_error("sub", "%s", error);
 	sigaction(SIGINT, &action, NULL);
@@ -307,6 +318,11 @@ static int run(struct sub *sub)
 	}
 	status = receive(sub);
 	progress_end(&sub->line);
+	if (sub->foreign[0])
+		return failure("sub",
+			       "session %s is of another log than the snapshot: give the snapshot "
+			       "of the log that this appliance serves, or choose a --session",
+			       sub->foreign);
 	return status ? status : summarise(sub);
 }
 

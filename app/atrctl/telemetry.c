@@ -118,6 +118,14 @@ json_t *telemetry_ask(struct telemetry *t, const char *command, char *error)
 		json_decref(root);
 		return NULL;
 	}
+	if (json_integer_value(json_object_get(value, "starting"))) {
+		snprintf(error, ERROR_SIZE,
+			 "the appliance at %s is starting (it reads its log, or waits for links): "
+			 "ask again when it says 'serving'",
+			 t->path);
+		json_decref(root);
+		return NULL;
+	}
 	json_incref(value);
 	json_decref(root);
 	return value;

@@ -9,25 +9,29 @@
 #include "../../lib/query/query.h"
 #include "command.h"
 #include "log_tool.h"
+#include "named.h"
 #include "option.h"
 
 #define TIME_TEXT 32
 #define PATH_SIZE 4200
 
 static const struct usage usage = {
-	"trace IDENTITY --log DIR [--checkpoint FILE --key HEX] [--json]",
-	"IDENTITY is SOURCE:SEQUENCE (an event of a frame) or SOURCE:UUID (an envelope). Tells\n"
-	"the event's whole story as the log has it: what was decided, under which plan, where it\n"
-	"lies, when it became durable, which feeds it went to under which numbers, how it was\n"
-	"acknowledged, and which checkpoint covers it. Reads the log of every shard and changes\n"
-	"nothing. With --key the checkpoint (that of the log's directory if no file is named) is\n"
-	"verified and the event's place under it is proven.",
+	"trace IDENTITY --log DIR [--plan FILE] [--checkpoint FILE --key HEX] [--json]",
+	"IDENTITY is SOURCE:SEQUENCE (an event of a frame) or SOURCE:UUID (an envelope); SOURCE\n"
+	"is the source's number in the plan or, with --plan, its name. Tells the event's whole\n"
+	"story as the log has it: what was decided, under which plan, where it lies, when it\n"
+	"became durable, which feeds it went to under which numbers, how it was acknowledged,\n"
+	"and which checkpoint covers it. Reads the log of every shard and changes nothing. With\n"
+	"--key the checkpoint (that of the log's directory if no file is named) is verified and\n"
+	"the event's place under it is proven.",
 	"  atrctl trace 3:77 --log /var/lib/atr/log\n"
+	"  atrctl trace sensor:77 --log /var/lib/atr/log --plan plan.json\n"
 	"  atrctl trace 9:01890a5d-ac96-774b-bcce-b302099a8057 --log LOG --json",
 };
 
 struct trace {
-	const char *log, *identity, *checkpoint, *hex;
+	const char *log, *checkpoint, *hex;
+	char identity[NAMED_SIZE];
 	bool json;
 	struct atr_query_key key;
 	uint8_t public_key[ATR_PUBLIC_KEY_SIZE];
@@ -162,9 +166,10 @@ static void print_text(const struct trace *run)
 			     "quarantine and the acknowledgement told the reason)");
 	atr_hex_encode(e->plan_digest, ATR_HASH_SIZE, hex);
 	printf("plan       generation %" PRIu64 ", at the commit %s\n", e->generation, hex);
-	printf("log        shard %u, leaf %" PRIu64 ", event %u of %u in its record, group %" PRIu64
+	printf("log        shard %u, leaf %" PRIu64
+	       ", event %u (from 0) of %u in its record, group %" PRIu64
 	       "\n           segment %" PRIu64 ", byte %" PRIu64 "\n",
-	       run->shard, e->leaf, e->index + 1u, e->events, e->group, e->segment, e->offset);
+	       run->shard, e->leaf, e->index, e->events, e->group, e->segment, e->offset);
 	atr_hex_encode(e->leaf_hash, ATR_HASH_SIZE, hex);
 	printf("leaf hash  %s\n", hex);
 	printf("committed  %s, by commit record %" PRIu64 ", start %" PRIu64 "\n", committed,
@@ -253,10 +258,10 @@ static int search(struct trace *run)
 			    run->identity);
 		return EXIT_NEGATIVE;
 	}
-	if (rc < 0) {
-		usage_error("trace", "%s", error[0] ? error : strerror(-rc));
-		return EXIT_NEGATIVE;
-	}
+	if (rc == -ENOENT)
+		return usage_error("trace", "%s", error);
+	if (rc < 0)
+		return failure("trace", "%s", error[0] ? error : strerror(-rc));
 	if (run->json && print_json(run) != EXIT_OK)
 		return EXIT_NEGATIVE;
 	if (!run->json)
@@ -267,36 +272,37 @@ static int search(struct trace *run)
 int cmd_trace(int argc, char **argv)
 {
 	struct trace *run = calloc(1, sizeof(*run));
-	const char *none = NULL;
+	const char *none = NULL, *text = NULL, *plan = NULL;
 	bool no = false;
 	const struct option table[] = {
 		{"--log", "DIR", "directory that holds shard-0", OPTION_STRING,
 		 run ? &run->log : &none, 0, 0},
+		{"--plan", "FILE", "plan: SOURCE may be a name", OPTION_STRING, &plan, 0, 0},
 		{"--checkpoint", "FILE", "signed checkpoint", OPTION_STRING,
 		 run ? &run->checkpoint : &none, 0, 0},
 		{"--key", "HEX", "its public key", OPTION_STRING, run ? &run->hex : &none, 0, 0},
 		{"--json", NULL, "one JSON object", OPTION_FLAG, run ? &run->json : &no, 0, 0},
-		{"", "IDENTITY", "SOURCE:SEQUENCE or SOURCE:UUID", OPTION_STRING,
-		 run ? &run->identity : &none, 0, 0},
+		{"", "IDENTITY", "SOURCE:SEQUENCE or SOURCE:UUID", OPTION_STRING, &text, 0, 0},
 		{NULL, NULL, NULL, OPTION_FLAG, NULL, 0, 0},
 	};
 	int err;
 
 	if (!run)
-		return usage_error("trace", "out of memory");
+		return failure("trace", "out of memory");
 	err = options_parse(&usage, table, argc, argv);
-	if (err)
-		err = err > 0 ? EXIT_OK : EXIT_USAGE;
-	else if (!run->identity || !run->log)
+	if (err) {
+		free(run);
+		return err > 0 ? EXIT_OK : EXIT_USAGE;
+	}
+	if (!text || !run->log)
 		err = usage_error("trace", "name an identity and the log's directory (--log DIR)");
-	else if (atr_query_identity(run->identity, strlen(run->identity), &run->key))
-		err = usage_error("trace", "'%s' is neither SOURCE:SEQUENCE nor SOURCE:UUID",
-				  run->identity);
 	else if (run->checkpoint && !run->hex)
 		err = usage_error("trace", "a checkpoint needs --key HEX");
-	else if (run->hex && (err = log_key("trace", run->hex, run->public_key)) != 0)
-		;
 	else
+		err = named_event("trace", plan, text, &run->key, run->identity);
+	if (err == 0 && run->hex)
+		err = log_key("trace", run->hex, run->public_key);
+	if (err == 0)
 		err = search(run);
 	free(run);
 	return err;

@@ -164,7 +164,7 @@ int cmd_verify(int argc, char **argv)
 	if (run.judge)
 		status = verify_file(&run, path);
 	else
-		usage_error("verify", "out of memory");
+		failure("verify", "out of memory");
 	judge_free(run.judge);
 	atr_plan_free(plan);
 	return status;

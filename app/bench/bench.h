@@ -26,4 +26,7 @@ void bench_growth(struct bench_config *config, json_t *results);
 void bench_cores(struct bench_config *config, json_t *results);
 void bench_all(struct bench_config *config, json_t *results);
 
+/* What the first of these processes said of the machine; NULL before. Borrowed. */
+json_t *children_machine(void);
+
 #endif

@@ -17,6 +17,7 @@
 #define MTU_MIN      600
 #define MTU_MAX      9000
 #define FRAMES_MAX   65536
+#define NUMBER_MAX   24
 #define PAGES_WANTED 512 /* of 2 MiB: what -m 1000 takes */
 #define PAGES_FREE   "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 
@@ -202,37 +203,47 @@ int bench_config_parse(int argc, char **argv, const char *command, struct bench_
 static unsigned int free_pages(void)
 {
 	FILE *file = fopen(PAGES_FREE, "r");
-	unsigned int pages = 0;
+	char line[NUMBER_MAX] = "";
 
 	if (!file)
 		return 0;
-	if (fscanf(file, "%u", &pages) != 1)
-		pages = 0;
+	if (!fgets(line, sizeof(line), file))
+		*line = '\0';
 	fclose(file);
-	return pages;
+	return (unsigned int)strtoul(line, NULL, 10);
+}
+
+void bench_eal_defaults(struct bench_config *config, char *lcores)
+{
+	static char option[] = "--lcores", pci[] = "--no-pci", memory[] = "-m", mib[] = "1000";
+	static char huge[] = "--in-memory", none[] = "--no-huge", alone[] = "--no-shconf",
+		    telemetry[] = "--no-telemetry";
+	static char widest[] = "--force-max-simd-bitwidth=512", log[] = "--log-level=lib.eal:error";
+
+	config->no_huge = free_pages() < PAGES_WANTED;
+	config->eal[config->eal_count++] = option;
+	config->eal[config->eal_count++] = lcores;
+	/* As --in-memory, beside other programs that run on EAL. */
+	if (config->no_huge)
+		config->eal[config->eal_count++] = alone;
+	config->eal[config->eal_count++] = config->no_huge ? none : huge;
+	config->eal[config->eal_count++] = pci;
+	config->eal[config->eal_count++] = memory;
+	config->eal[config->eal_count++] = mib;
+	config->eal[config->eal_count++] = telemetry;
+	config->eal[config->eal_count++] = widest;
+	config->eal[config->eal_count++] = log;
 }
 
 void bench_eal_start(struct bench_config *config)
 {
-	static char name[] = "atr-bench", lcores[] = "-l", two[] = "0,1", pci[] = "--no-pci";
-	static char memory[] = "-m", mib[] = "1000", huge[] = "--in-memory", none[] = "--no-huge";
-	static char telemetry[] = "--no-telemetry";
-	static char widest[] = "--force-max-simd-bitwidth=512";
-	char *args[BENCH_EAL_MAX + 10];
+	static char name[] = "atr-bench", two[] = "0,1";
+	char *args[BENCH_EAL_MAX + 2];
 	int count = 0;
 
+	if (config->eal_count == 0)
+		bench_eal_defaults(config, two);
 	args[count++] = name;
-	if (config->eal_count == 0) {
-		config->no_huge = free_pages() < PAGES_WANTED;
-		args[count++] = lcores;
-		args[count++] = two;
-		args[count++] = config->no_huge ? none : huge;
-		args[count++] = pci;
-		args[count++] = memory;
-		args[count++] = mib;
-		args[count++] = telemetry;
-		args[count++] = widest;
-	}
 	for (int i = 0; i < config->eal_count; i++) {
 		config->no_huge = config->no_huge || strcmp(config->eal[i], "--no-huge") == 0;
 		args[count++] = config->eal[i];
@@ -240,6 +251,6 @@ void bench_eal_start(struct bench_config *config)
 	args[count] = NULL;
 	if (rte_eal_init(count, args) < 0 || atr_sign_init() < 0)
 		bench_die("EAL does not start; its reason is above. Without 2 MiB pages: -- -l 0,1 "
-			  "--no-huge --no-pci -m 1000");
+			  "--no-huge --no-shconf --no-pci -m 1000");
 	rte_vect_set_max_simd_bitwidth(512); /* unless EAL was told otherwise, as atr does */
 }

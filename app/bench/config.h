@@ -33,6 +33,9 @@ int bench_config_parse(int argc, char **argv, const char *command, struct bench_
 /* Starts EAL as configured. Ends the process after one sentence if that fails. */
 void bench_eal_start(struct bench_config *config);
 
+/* EAL options as bench_eal_start would choose, but for these lcores. */
+void bench_eal_defaults(struct bench_config *config, char *lcores);
+
 /* Says why and ends the process. */
 void bench_die(const char *what) __attribute__((noreturn));
 

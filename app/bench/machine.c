@@ -61,14 +61,14 @@ json_t *machine_describe(const struct bench_config *config)
 	uname(&name);
 	if (getloadavg(&load, 1) < 1)
 		load = 0;
-	machine = json_pack(
-		"{s:s, s:i, s:o, s:s, s:I, s:s, s:i, s:I, s:f}", "cpu", model ? model : "unknown",
-		"cores", (int)sysconf(_SC_NPROCESSORS_ONLN), "isa", instruction_sets(), "kernel",
-		name.release, "memory_mib",
-		(json_int_t)(sysconf(_SC_PHYS_PAGES) / KIB * (sysconf(_SC_PAGESIZE) / KIB)),
-		"pages", config->no_huge ? "4 KiB" : "2 MiB", "simd_bits",
-		(int)rte_vect_get_max_simd_bitwidth(), "tsc_hz", (json_int_t)rte_get_tsc_hz(),
-		"load", load);
+	machine =
+		json_pack("{s:s, s:i, s:o, s:s, s:I, s:s, s:i, s:I, s:f}", "cpu",
+			  model ? model : "unknown", "cores", (int)sysconf(_SC_NPROCESSORS_ONLN),
+			  "isa", instruction_sets(), "kernel", name.release, "memory_mib",
+			  (json_int_t)sysconf(_SC_PHYS_PAGES) / KIB * (sysconf(_SC_PAGESIZE) / KIB),
+			  "pages", config->no_huge ? "4 KiB" : "2 MiB", "simd_bits",
+			  (int)rte_vect_get_max_simd_bitwidth(), "tsc_hz",
+			  (json_int_t)rte_get_tsc_hz(), "load", load);
 	free(model);
 	return machine;
 }

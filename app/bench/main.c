@@ -20,6 +20,13 @@ static const struct command {
 	{"bridge", "what a message costs between data and control lcore", bench_bridge, false},
 	{"tier3", "frames from ring to ring, all gates, beside I/O and hash alone", bench_tier3,
 	 false},
+	{"class-d", "the same with every message on disk before it is published, beside the disk",
+	 bench_class_d, false},
+	{"latency", "reception to transmission at a share of the ceiling", bench_latency, false},
+	{"growth", "tier3 in rules, topics, sources, feeds, fan-out and tree size", bench_growth,
+	 true},
+	{"cores", "tier3 over 1..n data lcores", bench_cores, true},
+	{"all", "all of them", bench_all, true},
 };
 
 /* These read results, from a file or from benches that they run. */
@@ -91,6 +98,8 @@ static int run(const struct command *command, int argc, char **argv)
 	results = json_array();
 	command->run(&config, results);
 	document = result_document(results, &config);
+	if (children_machine())
+		json_object_set(document, "machine", children_machine());
 	rc = write_out(document, &config);
 	json_decref(document);
 	return rc;

@@ -16,6 +16,11 @@ static int by_value(const void *x, const void *y)
 	return (a > b) - (a < b);
 }
 
+void result_sort(double *values, unsigned int count)
+{
+	qsort(values, count, sizeof(values[0]), by_value);
+}
+
 double result_median(const double *values, unsigned int count)
 {
 	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
@@ -26,7 +31,7 @@ json_t *result_add(json_t *results, const struct result_spec *spec, double *valu
 {
 	json_t *result;
 
-	qsort(values, count, sizeof(values[0]), by_value);
+	result_sort(values, count);
 	result = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:f, s:f, s:f}", "bench", spec->bench,
 			   "name", spec->name, "what", spec->what, "scope", spec->scope, "unit",
 			   spec->unit, "repetitions", (int)count, "median",
@@ -108,9 +113,11 @@ static void print_details(const json_t *result, FILE *out)
 	size_t i;
 
 	json_array_foreach(list, i, one)
+	{
 		fprintf(out, "    %-14s %7.2f ns a message, %5.1f %%, %.0f a batch\n",
 			text(one, "name"), value(one, "ns_per_message"), 100 * value(one, "share"),
 			value(one, "items_per_batch"));
+	}
 	list = json_object_get(result, "quantiles");
 	if (list)
 		fprintf(out, "    p50 %.1f, p95 %.1f, p99 %.1f, p99.9 %.1f, longest %.1f %s\n",
@@ -124,8 +131,10 @@ static void print_details(const json_t *result, FILE *out)
 			value(list, "admitted"), value(list, "delivered"),
 			value(list, "roots_verified"), value(list, "roots_per_second"));
 	json_array_foreach(json_object_get(result, "ratios"), i, one)
+	{
 		fprintf(out, "    %.3f of %s (%s)\n", value(one, "value"), text(one, "to"),
 			text(one, "reference"));
+	}
 }
 
 void result_print(const json_t *document, FILE *out)

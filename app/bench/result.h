@@ -16,6 +16,9 @@ struct result_spec {
 json_t *result_add(json_t *results, const struct result_spec *spec, double *values,
 		   unsigned int count, const struct bench_config *config);
 
+/* Sorts values, ascending. */
+void result_sort(double *values, unsigned int count);
+
 /* Median of sorted values. */
 double result_median(const double *values, unsigned int count);
 

@@ -96,6 +96,16 @@ static void remove_directory(void)
 		bench_progress("%s could not be removed", rig.directory);
 }
 
+void rig_directory(void)
+{
+	if (*rig.directory)
+		return;
+	snprintf(rig.directory, sizeof(rig.directory), "%s/atr-bench-XXXXXX", P_tmpdir);
+	if (!mkdtemp(rig.directory))
+		bench_die("no temporary directory");
+	atexit(remove_directory);
+}
+
 static void parts(void)
 {
 	struct atr_bridge_sizes sizes = {4096, 1024, 256,       8192,
@@ -103,10 +113,6 @@ static void parts(void)
 	char error[512] = "out of memory", path[sizeof(rig.directory) + 8];
 	struct timespec now;
 
-	snprintf(rig.directory, sizeof(rig.directory), "%s/atr-bench-XXXXXX", P_tmpdir);
-	if (!mkdtemp(rig.directory))
-		bench_die("no temporary directory");
-	atexit(remove_directory);
 	clock_gettime(CLOCK_REALTIME, &now);
 	atr_clock_set(&rig.clock, rte_rdtsc(), rte_get_tsc_hz(), &now);
 	rig.state = atr_state_open(rig.directory, error, sizeof(error));
@@ -227,6 +233,23 @@ static void publish(const struct atr_commit_config *commit)
 		bench_die(error);
 }
 
+/* The first high-waters of all sources that take part are durable: a source's first sequence waits
+ * for that, once, and no pass shall measure it. */
+static void introduce(void)
+{
+	unsigned int trees = rig.config->frames / rig.config->tree * rig.shards;
+
+	for (unsigned int t = 0; t < trees; t++) {
+		uint32_t source = traffic_source(&rig.traffic, t, t % rig.shards, rig.shards);
+		struct atr_reserve *reserve = rig.program->source[source].reserve;
+
+		if (reserve->reserved > 0)
+			continue;
+		reserve->wanted = 0;
+		atr_control_reserve(rig.control, &reserve, 1);
+	}
+}
+
 static unsigned int workers(const struct bench_config *config)
 {
 	unsigned int count = rte_lcore_count() - 1;
@@ -240,6 +263,7 @@ static unsigned int workers(const struct bench_config *config)
 void rig_start(const struct bench_config *config, const char *durability,
 	       struct atr_commit_config *commit)
 {
+	rig_directory();
 	rig.config = config;
 	rig.shards = config->shards ? config->shards : workers(config);
 	rig.completes = true;
@@ -256,6 +280,8 @@ void rig_start(const struct bench_config *config, const char *durability,
 	shards(commit);
 	control(commit);
 	publish(commit);
+	if (commit->durability == ATR_DURABILITY_NONE)
+		introduce();
 }
 
 void rig_end(void)

@@ -68,6 +68,10 @@ extern struct rig {
 	bool stop;                                /* writer: main */
 } rig;
 
+/* Makes the temporary directory, which goes when the process ends; rig_start does, if nobody has.
+ */
+void rig_directory(void);
+
 /* Directory, plan (class of its feeds: durability), pools, port, shards, control lcore. EAL runs.
  * commit.log: of shard 0; only one shard can have one here. */
 void rig_start(const struct bench_config *config, const char *durability,
@@ -97,6 +101,7 @@ void rig_drain(void (*look)(const struct rte_mbuf *mbuf));
 
 /* Starts the data lcores (and verifiers), and ends them. */
 void rig_launch(void);
+unsigned int rig_launch_verifiers(void);
 void rig_join(void);
 
 /* One pass over what was filled in; control turns, and turn, run on this lcore meanwhile. expected:

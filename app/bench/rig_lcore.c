@@ -163,21 +163,31 @@ static int verifier_main(void *arg)
 	return 0;
 }
 
-void rig_launch(void)
+/* The first of the other lcores verify. Returns how many others there are. */
+unsigned int rig_launch_verifiers(void)
 {
-	char error[256];
-	unsigned int id, v = 0;
+	unsigned int id, v = 0, others = 0;
 
 	RTE_LCORE_FOREACH_WORKER(id)
 	{
-		if (v < rig.config->verifiers) {
-			verifier_lcore[v] = id;
-			rte_eal_remote_launch(verifier_main, rig.verifier[v], id);
-			v++;
-		} else if (worker_count < rig.shards) {
-			worker_lcore[worker_count++] = id;
+		if (v == rig.config->verifiers) {
+			worker_lcore[others++ % BENCH_SHARDS_MAX] = id;
+			continue;
 		}
+		verifier_lcore[v] = id;
+		rte_eal_remote_launch(verifier_main, rig.verifier[v], id);
+		v++;
 	}
+	if (v < rig.config->verifiers)
+		bench_die("too few lcores for --verifiers; give more with -l behind `--`");
+	return others;
+}
+
+void rig_launch(void)
+{
+	char error[256];
+
+	worker_count = RTE_MIN(rig_launch_verifiers(), rig.shards);
 	for (unsigned int w = 0; w < worker_count; w++) {
 		worker[w].first = w;
 		worker[w].step = worker_count;
@@ -212,7 +222,9 @@ double rig_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void))
 	__atomic_store_n(&rig.go, pass + 1, __ATOMIC_RELEASE);
 	for (unsigned int s = 0; s < rig.shards; s++) {
 		while (__atomic_load_n(&rig.lane[s].done, __ATOMIC_ACQUIRE) == pass) {
-			atr_rest_turn(&rest, atr_control_run(rig.control));
+			/* A turn that paces must come at its time. */
+			atr_rest_turn(&rest,
+				      atr_control_run(rig.control) + (turn && !rest.shares_core));
 			if (turn)
 				turn();
 		}

@@ -29,8 +29,7 @@ struct signed_bytes {
 static struct signed_bytes sample[ENVELOPES];
 static struct rte_mbuf *made[ENVELOPES];
 static unsigned int count, given;
-static unsigned int each = 1; /* events in a datagram */
-static uint64_t base;         /* events admitted before this pass */
+static uint64_t base; /* events admitted before this pass */
 
 static uint64_t now_ms(void)
 {
@@ -85,7 +84,7 @@ static void make(unsigned int payload_bytes)
  * takes. */
 static void offer(void)
 {
-	uint64_t settled = (rig_admitted(0) - base) / each;
+	uint64_t settled = rig_admitted(0) - base;
 
 	while (given < count && given - settled < UNDER_WAY &&
 	       rte_ring_enqueue(rig.lane[0].in, made[given]) == 0)
@@ -145,55 +144,5 @@ void bench_tier1(struct bench_config *config, json_t *results)
 	result_ratio(result, "Ed25519 alone", reference,
 		     json_number_value(json_object_get(result, "median")) /
 			     json_number_value(json_object_get(beside, "median")));
-	rig_end();
-}
-
-/* A pass's frames, taken off the ring again: they are offered by and by. */
-static void frames(void)
-{
-	rig_drain(NULL);
-	rig_fill();
-	for (count = 0; count < rig.config->frames; count++)
-		if (rte_ring_dequeue(rig.lane[0].in, (void **)&made[count]) != 0)
-			bench_die("frames are missing");
-	given = 0;
-	each = rig.traffic.events;
-	base = rig_admitted(0);
-}
-
-void bench_roots(struct bench_config *config, json_t *results)
-{
-	static struct atr_commit_config none = {.durability = ATR_DURABILITY_NONE};
-	double rate[BENCH_PASSES_MAX];
-	char name[64];
-	json_t *result;
-
-	/* Many small sources: every frame has a signature of its own. */
-	config->tree = 1;
-	config->sources = RTE_MAX(config->sources, 8 * (config->verifiers + 1));
-	config->frames = config->quick ? ENVELOPES_FEW : ENVELOPES;
-	bench_progress("roots: %u verifiers, %u passes of %u frames of %u sources",
-		       config->verifiers, config->passes, config->frames, config->sources);
-	rig_start(config, "none", &none);
-	rig.completes = false;
-	rig_launch();
-	for (unsigned int p = 0; p < config->passes; p++) {
-		frames();
-		rate[p] = config->frames /
-			  rig_pass(RIG_PATH, (uint64_t)config->frames * rig.traffic.events, offer);
-		if (rig.control->stats.roots_verified != (uint64_t)config->frames * (p + 1)) {
-			rig_tell_refusals();
-			bench_die("a root was not verified, or one twice");
-		}
-	}
-	rig_join();
-	snprintf(name, sizeof(name), "tier1.verifiers%u", config->verifiers);
-	result = result_add(results,
-			    &(struct result_spec){"roots", name,
-						  "frames with a signature each, all gates",
-						  "tier3-ceiling", "roots/s"},
-			    rate, config->passes, config);
-	json_object_set_new(json_object_get(result, "parameters"), "verifiers",
-			    json_integer(config->verifiers));
 	rig_end();
 }

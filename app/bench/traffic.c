@@ -16,7 +16,7 @@
 #define NAME_SIZE   32
 #define VALUES      1000000000u
 #define WINDOW      65536
-#define WINDOW_MANY 256 /* where there are many sources */
+#define WINDOW_MANY 2048 /* where there are many sources: more than a batch spans */
 #define FEW         1024
 
 static json_t *named(const char *prefix, unsigned int id)
@@ -233,16 +233,18 @@ static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_
 	return atr_frame_build_body(&spec, event, traffic->events, out, ATR_DATAGRAM_MAX);
 }
 
-/* A source of that shard. */
-static uint32_t next_source(const struct traffic *traffic, unsigned int shard, unsigned int shards)
+uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
+			unsigned int shards)
 {
-	unsigned int own = 0, turn;
+	unsigned int own =
+		(traffic->config->sources + shards - 1 - (shard + shards - 1) % shards) / shards;
+	unsigned int active =
+		RTE_MIN(own, RTE_MAX(traffic->config->frames / traffic->config->tree, 1u));
+	unsigned int turn;
 
-	for (uint32_t s = 1; s <= traffic->config->sources; s++)
-		own += s % shards == shard;
 	if (own == 0)
 		bench_die("a shard has no source; give more --sources");
-	turn = traffic->trees / shards % own;
+	turn = tree / shards % active * (own / active);
 	return shard + shards * (turn + (shard == 0));
 }
 
@@ -251,7 +253,8 @@ void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shar
 {
 	static uint8_t bytes[BENCH_TREE_MAX][ATR_DATAGRAM_MAX], leaf[BENCH_TREE_MAX][ATR_HASH_SIZE];
 	uint8_t proof[ATR_PROOF_MAX * ATR_HASH_SIZE], root[ATR_HASH_SIZE], sig[ATR_SIG_SIZE];
-	uint32_t count = traffic->config->tree, source = next_source(traffic, shard, shards);
+	uint32_t count = traffic->config->tree,
+		 source = traffic_source(traffic, traffic->trees, shard, shards);
 	struct atr_tree_head head;
 	size_t length[BENCH_TREE_MAX];
 

@@ -41,6 +41,11 @@ struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config
 /* How many events of 64 bytes a frame holds. */
 unsigned int traffic_events(const struct bench_config *config);
 
+/* The source of a tree, counted over all shards. Of many sources as many take part as a pass has
+ * trees, spread over all. */
+uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
+			unsigned int shards);
+
 /* Makes the next tree, of the given shard's sources; config->tree packets to out. */
 void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shards,
 		  struct rte_mbuf **out);

@@ -75,11 +75,12 @@ void atr_auth_look_ahead(struct atr_hash *hash, const struct atr_frame *const fr
 			 const uint8_t *const leaf[], struct atr_auth_ahead ahead[],
 			 unsigned int count);
 
-/* Authenticates one frame with the given leaf hash, and what was hashed ahead of it, or NULL. ATR_OK: proven. A reason: BAD_PROOF (the path
- * contradicts the proven tree that this signature belongs to), the verdict of a refused root,
- * HOLD_FULL, ROOT_BUDGET, or UNKNOWN_SOURCE for a source id above 65535. ATR_AUTH_HELD: cookie is
- * kept until released. A frame for which the hold has no room asks for no root. The realm is part
- * of every key, but whether it is ours is for the caller to check before.
+/* Authenticates one frame with the given leaf hash, and what was hashed ahead of it, or NULL.
+ * ATR_OK: proven. A reason: BAD_PROOF (the path contradicts the proven tree that this signature
+ * belongs to), the verdict of a refused root, HOLD_FULL, ROOT_BUDGET, or UNKNOWN_SOURCE for a
+ * source id above 65535. ATR_AUTH_HELD: cookie is kept until released. A frame for which the hold
+ * has no room asks for no root. The realm is part of every key, but whether it is ours is for the
+ * caller to check before.
  *
  * A frame that carries the signature of a proven tree and leads to another root is BAD_PROOF: one
  * Ed25519 signature cannot be valid for two heads of the same key that this object would accept. */

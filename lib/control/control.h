@@ -29,7 +29,7 @@
 
 struct atr_control_stats {
 	uint64_t roots_verified, roots_refused;
-	uint64_t roots_by_verifiers; /* of both */
+	uint64_t roots_by_verifiers;             /* of both */
 	uint64_t envelopes;                      /* judged */
 	uint64_t verify_cycles, envelope_cycles; /* TSC, of the two above */
 	uint64_t replies, replies_dropped;       /* dropped: no mbuf */

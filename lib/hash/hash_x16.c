@@ -22,17 +22,13 @@ struct lane {
 	uint8_t end[2 * HASH_BLOCK];
 };
 
-static inline __m512i ror3(__m512i v, const int a, const int b, const int c)
-{
-	return _mm512_ternarylogic_epi32(_mm512_ror_epi32(v, a), _mm512_ror_epi32(v, b),
-					 _mm512_ror_epi32(v, c), 0x96);
-}
-
-static inline __m512i small_sigma(__m512i v, const int a, const int b, const int shift)
-{
-	return _mm512_ternarylogic_epi32(_mm512_ror_epi32(v, a), _mm512_ror_epi32(v, b),
-					 _mm512_srli_epi32(v, (unsigned int)shift), 0x96);
-}
+/* Macros, since without optimisation an argument is no immediate. */
+#define ROR3(v, a, b, c)                                                          \
+	_mm512_ternarylogic_epi32(_mm512_ror_epi32(v, a), _mm512_ror_epi32(v, b), \
+				  _mm512_ror_epi32(v, c), 0x96)
+#define SMALL_SIGMA(v, a, b, shift)                                               \
+	_mm512_ternarylogic_epi32(_mm512_ror_epi32(v, a), _mm512_ror_epi32(v, b), \
+				  _mm512_srli_epi32(v, shift), 0x96)
 
 static inline __m512i add(__m512i a, __m512i b)
 {
@@ -81,17 +77,17 @@ static inline void transpose(__m512i w[WORDS])
 #define ROUND(w, a, b, c, d, e, f, g, h, i)                                                        \
 	do {                                                                                       \
 		__m512i t1 =                                                                       \
-			add(add(h, ror3(e, 6, 11, 25)),                                            \
+			add(add(h, ROR3(e, 6, 11, 25)),                                            \
 			    add(_mm512_ternarylogic_epi32(e, f, g, 0xca),                          \
 				add(w[(i)&15], _mm512_set1_epi32((int)hash_round[(i) + group])))); \
 		d = add(d, t1);                                                                    \
-		h = add(t1, add(ror3(a, 2, 13, 22), _mm512_ternarylogic_epi32(a, b, c, 0xe8)));    \
+		h = add(t1, add(ROR3(a, 2, 13, 22), _mm512_ternarylogic_epi32(a, b, c, 0xe8)));    \
 	} while (0)
 
 /* The word that round i + 16 will take. */
 #define EXPAND(w, i)                                                               \
-	(w[(i)&15] = add(add(w[(i)&15], small_sigma(w[((i) + 1) & 15], 7, 18, 3)), \
-			 add(w[((i) + 9) & 15], small_sigma(w[((i) + 14) & 15], 17, 19, 10))))
+	(w[(i)&15] = add(add(w[(i)&15], SMALL_SIGMA(w[((i) + 1) & 15], 7, 18, 3)), \
+			 add(w[((i) + 9) & 15], SMALL_SIGMA(w[((i) + 14) & 15], 17, 19, 10))))
 
 static inline void add_state(__m512i s[STATE], const __m512i end[STATE], __mmask16 active)
 {

@@ -44,10 +44,9 @@ void atr_log_follow_close(struct atr_log_follow *follow)
 {
 	if (!follow)
 		return;
-	reader_close(&follow->reader);
+	reader_free(&follow->reader);
 	if (follow->reader.hash)
 		atr_hash_free(follow->reader.hash);
-	free(follow->reader.window);
 	free(follow);
 }
 
@@ -167,6 +166,12 @@ static int take_one(struct reader *reader)
 	return group_take(reader, bytes);
 }
 
+/* Damage in a segment that gave up its entries meanwhile is another one's bytes. */
+static int given_up(struct reader *reader)
+{
+	return open_segment(reader, reader->scan->end.segment);
+}
+
 int atr_log_follow_take(struct atr_log_follow *follow, uint64_t below, unsigned int max,
 			const struct atr_log_visitor *visitor, char *error, size_t size)
 {
@@ -187,5 +192,7 @@ int atr_log_follow_take(struct atr_log_follow *follow, uint64_t below, unsigned 
 		follow->failed = take_one(reader);
 		taken += !follow->failed;
 	}
+	if (follow->failed && reader->damaged && reader_given_up(reader, follow->scan.end.segment))
+		follow->failed = given_up(reader);
 	return follow->failed ? follow->failed : (int)taken;
 }

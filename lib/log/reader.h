@@ -50,7 +50,10 @@ struct atr_log_scan {
  * are zeros then. Anything else that is not
  * as written (a flipped bit, a missing, swapped, truncated, duplicated or foreign segment, another
  * shard's, a gap) is damage: -EBADMSG with one sentence in error that names file, byte offset and
- * what to do. Other errors: -EIO, -ENOMEM. */
+ * what to do. Other errors: -EIO, -ENOMEM.
+ *
+ * The log may be written meanwhile, and retention may take segments away: what is left of one that
+ * goes while it is read comes as of a pruned segment. */
 int atr_log_scan(struct atr_storage *storage, const struct atr_log_visitor *visitor,
 		 struct atr_log_scan *scan, char *error, size_t size);
 
@@ -100,10 +103,11 @@ struct atr_log_follow *atr_log_follow_open(const struct atr_log_follow_params *p
 void atr_log_follow_close(struct atr_log_follow *follow); /* NULL is allowed */
 
 /* Takes the groups up to, not including, number `below`, at most max of them, and hands them to the
- * visitor. All groups below `below` must be durable: one that is not there is damage. Returns how
- * many were taken (0: none is left); -EBADMSG and other errors as atr_log_scan, or what the visitor
- * returned; a follower that failed takes nothing more and returns the same again, without another
- * sentence. */
+ * visitor. All groups below `below` must be durable: one that is not there is damage; a segment
+ * that retention has taken away is named as one that gave up its entries. Returns how many were
+ * taken (0: none is left); -EBADMSG and other errors as atr_log_scan, or what the visitor returned;
+ * a follower that failed takes nothing more and returns the same again, without another sentence.
+ */
 int atr_log_follow_take(struct atr_log_follow *follow, uint64_t below, unsigned int max,
 			const struct atr_log_visitor *visitor, char *error, size_t size);
 

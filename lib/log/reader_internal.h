@@ -51,6 +51,7 @@ struct reader {
 	char name[ATR_SEGMENT_NAME_LENGTH + 1];
 	uint64_t segment, file_bytes;
 	bool pruned;     /* it has given up its entries */
+	bool damaged;    /* the sentence is of damage */
 	uint8_t *window; /* window_bytes; free() it */
 	size_t window_bytes;
 	uint64_t window_offset;
@@ -63,8 +64,9 @@ struct reader {
 	const uint8_t *data[READER_RECORDS];
 	uint32_t length[READER_RECORDS];
 	uint8_t leaf[READER_RECORDS][ATR_HASH_SIZE];
-	uint8_t prefixed[ATR_GROUP_BYTES_MAX + READER_RECORDS]; /* envelopes behind a 00 */
-	uint8_t digested[ATR_GROUP_BYTES_MAX];                  /* headers and decisions */
+	uint8_t *prefixed; /* envelopes behind a 00; room bytes, free() it */
+	uint8_t *digested; /* headers and decisions; so many too, behind it */
+	size_t room;
 	uint32_t prefixed_used, digested_used;
 };
 
@@ -81,9 +83,17 @@ int reader_damage(struct reader *reader, uint64_t offset, const char *what);
  * sentence written). offset is a multiple of ATR_LOG_BLOCK, the range inside the file. */
 const uint8_t *reader_bytes(struct reader *reader, uint64_t offset, size_t length, int *err);
 
+/* Makes room for what is collected of a group's records, of which so many bytes lie in the file: in
+ * neither buffer more. Empties both. 0 or -ENOMEM, sentence written. */
+int reader_room(struct reader *reader, size_t bytes);
+
 /* Opens a segment of the log, whole or, if there is no such file, pruned; 0 or negative errno,
  * sentence written. Closes the one before. */
 int reader_open(struct reader *reader, uint64_t segment);
+
+/* Has a segment that was whole given up its entries, so that an open file of it may be overwritten?
+ */
+bool reader_given_up(struct reader *reader, uint64_t segment);
 
 /* Counts the segments and looks that no number is missing; 0 or negative errno, sentence written.
  */
@@ -99,6 +109,8 @@ const char *reader_header_wrong(const struct reader *reader, const uint8_t *bloc
 /* Tells the visitor, now and then, how far the pass is. */
 void reader_report(struct reader *reader, bool last);
 void reader_close(struct reader *reader);
+/* The same, and frees what the reader has allocated. */
+void reader_free(struct reader *reader);
 
 /* From here on the log is known by this header. */
 void reader_take_header(struct reader *reader, const uint8_t *block);
@@ -170,8 +182,9 @@ const char *check_plan(struct reader *reader, const struct atr_group_hdr *group,
 const char *check_snapshot(struct reader *reader, const struct atr_group_hdr *group, uint32_t i,
 			   const uint8_t *body);
 
-/* Reads the open segment, which is pruned and whose second block is its header; 0 or negative. */
-int pruned_read(struct reader *reader);
+/* Reads the open segment, which is pruned and whose second block is its header, but for its first
+ * groups, so many of which have been taken; 0 or negative. */
+int pruned_read(struct reader *reader, uint64_t taken);
 /* Why the open pruned file's first block is none; NULL if it is one. */
 const char *pruned_wrong(struct reader *reader, int *err);
 

@@ -222,8 +222,7 @@ int retain_write(struct atr_storage *storage, struct atr_hash *hash, uint64_t se
 		p.reader->error_size = size;
 		error[0] = '\0';
 		rc = prune(&p, segment, next, bytes);
-		reader_close(p.reader);
-		free(p.reader->window);
+		reader_free(p.reader);
 	}
 	free(p.block);
 	free(p.reader);

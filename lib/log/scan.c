@@ -166,9 +166,24 @@ static int check_joint(struct reader *reader, const struct reader_stop *stop)
 	return reader_damage(reader, stop->where, why);
 }
 
+/* The open pruned segment, of which the first groups have been taken while it was whole. */
+static int check_rest(struct reader *reader, const struct atr_segment_hdr *hdr,
+		      const uint8_t *block)
+{
+	const struct atr_log_end *end = &reader->scan->end;
+
+	if (hdr->first_group > end->group || hdr->first_leaf > end->frontier.size)
+		return reader_damage(reader, ATR_LOG_BLOCK,
+				     "the pruned segment is not the one that was being read");
+	reader_take_header(reader, block);
+	reader->scan->segments++;
+	return 0;
+}
+
 /* A segment that gave up its entries. */
 static int read_pruned(struct reader *reader, struct reader_stop *stop)
 {
+	const struct atr_log_end *end = &reader->scan->end;
 	struct atr_segment_hdr hdr;
 	const uint8_t *block;
 	int err = 0;
@@ -185,12 +200,15 @@ static int read_pruned(struct reader *reader, struct reader_stop *stop)
 	wrong = reader_header_wrong(reader, block, hdr.bytes);
 	if (wrong)
 		return reader_damage(reader, ATR_LOG_BLOCK, wrong);
-	err = check_joint(reader, stop);
+	if (end->segment == reader->segment && end->offset > ATR_LOG_BLOCK)
+		err = check_rest(reader, &hdr, block);
+	else
+		err = check_joint(reader, stop);
 	if (err)
 		return err;
 	snprintf(stop->what, sizeof(stop->what), "the pruned segment ends");
 	stop->offset = stop->where = reader->file_bytes;
-	return pruned_read(reader);
+	return pruned_read(reader, end->group - hdr.first_group);
 }
 
 /* The segment where the pass begins in the middle: its header, and that it goes on from there. */
@@ -240,6 +258,34 @@ static int read_segment(struct reader *reader, struct reader_stop *stop, bool *u
 	else
 		rc = check_joint(reader, stop);
 	return rc ? rc : read_groups(reader, stop);
+}
+
+/* Opens a segment and reads it. Where it has given up its entries meanwhile, its file may hold
+ * another one's bytes by now: nothing that was read counts against it then, and what was not taken
+ * is read where it is now. */
+static int read_next(struct reader *reader, uint64_t segment, struct reader_stop *stop, bool *used)
+{
+	struct atr_log_scan *scan = reader->scan;
+	const struct reader_stop before = *stop;
+	uint64_t segments = scan->segments;
+	int err = reader_open(reader, segment);
+	bool whole;
+
+	if (err)
+		return err;
+	if (reader->total == 0)
+		reader->total = reader->file_bytes * (reader->count - segment);
+	whole = !reader->pruned;
+	err = read_segment(reader, stop, used);
+	if (!whole || (err && !reader->damaged) || !reader_given_up(reader, segment))
+		return err;
+	reader->damaged = scan->torn = false;
+	reader->error[0] = '\0';
+	scan->segments = segments;
+	*stop = before;
+	*used = true;
+	err = reader_open(reader, segment);
+	return err ? err : read_pruned(reader, stop);
 }
 
 /* What holds only of a log as a whole. */
@@ -314,27 +360,30 @@ static int read_segments(struct reader *reader)
 	int err = begin_behind(reader);
 	const struct atr_log_end *from = reader->options.from;
 	struct reader_stop stop = {0};
+	uint64_t s;
 	bool used = true;
 
 	if (err)
 		return err;
+	s = from ? from->segment : 0;
 	reader->met = begins_anchored(reader);
-	for (uint64_t s = from ? from->segment : 0; s < reader->count && used; s++) {
-		err = reader_open(reader, s);
-		if (err)
-			return err;
-		if (reader->total == 0)
-			reader->total = reader->file_bytes * (reader->count - s);
-		err = read_segment(reader, &stop, &used);
-		if (err)
-			return err;
-		reader->passed += used ? reader->file_bytes : 0;
-	}
-	if (!reader->known)
-		return from ? reader_missing(reader, from->segment) : check_promises(reader);
-	err = reader_open(reader, reader->scan->end.segment);
-	if (!err && reader->pruned)
-		err = reader_missing(reader, reader->segment + 1);
+	do {
+		for (; s < reader->count && used; s++) {
+			err = read_next(reader, s, &stop, &used);
+			if (err)
+				return err;
+			reader->passed += used ? reader->file_bytes : 0;
+		}
+		if (!reader->known)
+			return from ? reader_missing(reader, from->segment)
+				    : check_promises(reader);
+		err = reader_open(reader, reader->scan->end.segment);
+		/* Others follow a segment that gave up its entries, by now if not before. */
+		if (!err && reader->pruned)
+			err = reader_count(reader);
+		if (!err && reader->pruned && reader->count <= s)
+			err = reader_missing(reader, s);
+	} while (!err && reader->pruned);
 	if (!err)
 		err = tail_judge(reader, stop.offset, stop.what, stop.where);
 	if (!err)
@@ -358,7 +407,8 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 	if (!reader)
 		return err;
 	memset(reader, 0, offsetof(struct reader, record));
-	reader->prefixed_used = reader->digested_used = 0;
+	reader->prefixed = reader->digested = NULL;
+	reader->room = 0;
 	reader->storage = storage;
 	if (options)
 		reader->options = *options;
@@ -376,8 +426,7 @@ int reader_scan(struct atr_storage *storage, const struct atr_log_scan_options *
 	err = reader_count(reader);
 	if (!err)
 		err = read_segments(reader);
-	reader_close(reader);
-	free(reader->window);
+	reader_free(reader);
 	free(reader);
 	return err;
 }

@@ -252,9 +252,13 @@ int group_check(struct reader *reader, const struct atr_group_hdr *group)
 	uint32_t at = sizeof(*group);
 	const char *wrong = group_header_wrong(reader, group);
 
+	int err;
+
 	if (wrong)
 		return reader_damage(reader, group->offset, wrong);
-	reader->prefixed_used = reader->digested_used = 0;
+	err = reader_room(reader, group->length);
+	if (err)
+		return err;
 	for (uint32_t i = 0; i < group->records; i++) {
 		const struct atr_record_hdr *record = (const void *)(bytes + at);
 		uint32_t room = 0;

@@ -14,6 +14,7 @@ int reader_damage(struct reader *reader, uint64_t offset, const char *what)
 		 "%s, byte %" PRIu64 ": %s; nothing was changed: put the directory back from a "
 		 "copy that is whole, or keep it as evidence and start with an empty one",
 		 reader->name, offset, what);
+	reader->damaged = true;
 	return -EBADMSG;
 }
 
@@ -22,8 +23,11 @@ static int reader_trouble(struct reader *reader, uint64_t offset, int err)
 	if (err == -ENODATA)
 		return reader_damage(reader, offset, "the file ends here while it is being read");
 	snprintf(reader->error, reader->error_size,
-		 "%s, byte %" PRIu64 ": cannot be read (%s); look after the disk, then try again",
-		 reader->name, offset, strerror(-err));
+		 "%s, byte %" PRIu64 ": cannot be read (%s); %s, then try again", reader->name,
+		 offset, strerror(-err),
+		 err == -ENOMEM                     ? "free some memory"
+		 : err == -ENOENT || err == -EACCES ? "check the log's path and who may read it"
+						    : "look after the disk");
 	return err;
 }
 
@@ -59,6 +63,27 @@ void reader_close(struct reader *reader)
 		reader->storage->ops->close(reader->storage, reader->file);
 	reader->file = NULL;
 	reader->window_length = 0;
+}
+
+void reader_free(struct reader *reader)
+{
+	reader_close(reader);
+	free(reader->window);
+	free(reader->prefixed);
+}
+
+int reader_room(struct reader *reader, size_t bytes)
+{
+	reader->prefixed_used = reader->digested_used = 0;
+	if (bytes <= reader->room)
+		return 0;
+	/* Groups differ in size; most of them are small. */
+	bytes = bytes < 2 * reader->room ? 2 * reader->room : bytes;
+	free(reader->prefixed);
+	reader->prefixed = malloc(2 * bytes);
+	reader->room = reader->prefixed ? bytes : 0;
+	reader->digested = reader->prefixed ? reader->prefixed + bytes : NULL;
+	return reader->prefixed ? 0 : reader_trouble(reader, 0, -ENOMEM);
 }
 
 /* The window holds the open file, or as much as is read at once. */
@@ -106,6 +131,29 @@ int reader_open(struct reader *reader, uint64_t segment)
 	return err < 0 ? reader_trouble(reader, 0, err) : 0;
 }
 
+bool reader_given_up(struct reader *reader, uint64_t segment)
+{
+	struct atr_storage *storage = reader->storage;
+	char name[ATR_SEGMENT_NAME_LENGTH + 1];
+	struct atr_file *file;
+	uint64_t size;
+	int err;
+
+	snprintf(name, sizeof(name), ATR_SEGMENT_NAME, segment);
+	err = storage->ops->open(storage, name, false, &size, &file);
+	if (err == -ENOENT) {
+		snprintf(name, sizeof(name), ATR_PRUNED_NAME, segment);
+		err = storage->ops->open(storage, name, false, &size, &file);
+		if (err < 0)
+			return false;
+		storage->ops->close(storage, file);
+		return true;
+	}
+	if (err >= 0)
+		storage->ops->close(storage, file);
+	return false;
+}
+
 /* Reads a name of the form; false if it is none. */
 static bool parse_name(const char *name, const char *lead, const char *form, uint64_t *number)
 {
@@ -134,6 +182,7 @@ int reader_count(struct reader *reader)
 	struct atr_storage *storage = reader->storage;
 	bool whole = false;
 
+	reader->count = reader->first_whole = 0;
 	for (unsigned int i = 0;; i++) {
 		int err = storage->ops->list(storage, i, name, sizeof(name));
 		uint64_t number;

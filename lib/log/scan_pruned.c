@@ -77,6 +77,7 @@ static int take_group(struct reader *reader, const uint8_t *bytes, uint64_t offs
 	const struct atr_group_hdr *group = (const void *)(bytes + sizeof(struct atr_pruned_group));
 	uint32_t at = sizeof(struct atr_pruned_group) + sizeof(*group), room;
 	const char *wrong = NULL;
+	int err;
 
 	if (!group_belongs(reader, group, reader->scan->end.offset) ||
 	    group->length > ATR_GROUP_BYTES_MAX)
@@ -84,7 +85,9 @@ static int take_group(struct reader *reader, const uint8_t *bytes, uint64_t offs
 	wrong = group_header_wrong(reader, group);
 	if (wrong)
 		return reader_damage(reader, offset, wrong);
-	reader->prefixed_used = reader->digested_used = 0;
+	err = reader_room(reader, length);
+	if (err)
+		return err;
 	for (uint32_t i = 0; i < group->records; i++, at += room) {
 		reader->record[i] = (const void *)(bytes + at);
 		wrong = length - at < sizeof(struct atr_record_hdr)
@@ -98,10 +101,10 @@ static int take_group(struct reader *reader, const uint8_t *bytes, uint64_t offs
 	return group_finish(reader, group, round_block(length));
 }
 
-int pruned_read(struct reader *reader)
+int pruned_read(struct reader *reader, uint64_t taken)
 {
 	struct atr_log_scan *scan = reader->scan;
-	uint64_t groups = 0, offset = 2 * ATR_LOG_BLOCK, expected = 0, records = scan->records;
+	uint64_t groups = 0, offset = 2 * ATR_LOG_BLOCK, expected = 0, records = 0;
 	struct atr_pruned_hdr hdr;
 	const uint8_t *bytes;
 	int err = 0;
@@ -113,6 +116,7 @@ int pruned_read(struct reader *reader)
 	for (expected = hdr.groups; offset < reader->file_bytes; groups++) {
 		uint64_t left = reader->file_bytes - offset;
 		struct atr_pruned_group head;
+		struct atr_group_hdr group;
 
 		left = left < ATR_PRUNED_BYTES_MAX ? left : ATR_PRUNED_BYTES_MAX;
 		bytes = reader_bytes(reader, offset, left, &err);
@@ -128,13 +132,15 @@ int pruned_read(struct reader *reader)
 					     "bytes of a group differ from its CRC");
 		if (!all_zero(bytes + head.length, round_block(head.length) - head.length))
 			return reader_damage(reader, offset, "a group's padding is not zero");
-		err = take_group(reader, bytes, offset, head.length);
+		memcpy(&group, bytes + sizeof(head), sizeof(group));
+		records += group.records;
+		err = groups < taken ? 0 : take_group(reader, bytes, offset, head.length);
 		if (err)
 			return err;
 		offset += round_block(head.length);
 		reader_report(reader, false);
 	}
-	if (groups != expected || scan->records - records != hdr.records)
+	if (groups != expected || records != hdr.records)
 		return reader_damage(reader, 0, "the pruned segment lacks groups or records");
 	scan->pruned_segments = reader->segment + 1;
 	scan->pruned_leaves = scan->end.frontier.size;

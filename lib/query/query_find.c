@@ -10,20 +10,24 @@
 
 /* A pass that ends in front of a leaf. */
 struct bounded {
-	const struct atr_query *query;
+	struct atr_query *query;
 	uint64_t to;
 	query_visit visit;
 	void *context;
+	bool any; /* record was seen */
 };
 
 static int see_bounded(void *context, const struct atr_group_hdr *group,
 		       const struct atr_record_hdr *record, const uint8_t *body,
 		       const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE])
 {
-	const struct bounded *b = context;
+	struct bounded *b = context;
 
+	b->any = true;
 	if (record->leaf >= b->to)
 		return -ECANCELED;
+	if (!body && b->query->pruned <= record->leaf)
+		b->query->pruned = record->leaf + 1;
 	return b->visit(b->context, group, record, body, decisions, leaf);
 }
 
@@ -62,27 +66,32 @@ static bool is_whole(struct atr_query *query, uint64_t segment)
 int query_pass(struct atr_query *query, uint64_t from, uint64_t to, query_visit visit,
 	       void *context, struct before *before, char *error, size_t size)
 {
-	struct bounded bounded = {query, to, visit, context};
+	struct bounded bounded = {query, to, visit, context, false};
 	const struct atr_log_visitor visitor = {&bounded, see_bounded, see_bounded_group, NULL};
-	struct atr_log_scan_options options = {.hash = query->hash};
 	const struct stretch *stretch;
 	struct atr_log_scan scan;
 	uint32_t i = query->stretches;
-	int rc;
+	bool again = true;
+	int rc = 0;
 
 	while (i > 1 && query->stretch[i - 1].first_leaf > from)
 		i--;
-	if (i == 0)
-		return 0;
-	stretch = &query->stretch[--i];
-	if (!is_whole(query, stretch->begin.segment))
-		while (i > 0 && stretch->begin.offset != ATR_LOG_BLOCK)
+	while (i > 0 && again) {
+		struct atr_log_scan_options options = {.hash = query->hash};
+
+		stretch = &query->stretch[--i];
+		while (i > 0 && stretch->begin.offset != ATR_LOG_BLOCK &&
+		       !is_whole(query, stretch->begin.segment))
 			stretch = &query->stretch[--i];
-	if (before)
-		*before = stretch->before;
-	if (stretch->begin.frontier.size)
-		options.from = &stretch->begin;
-	rc = atr_log_scan_with(query->storage, &options, &visitor, &scan, error, size);
+		if (before)
+			*before = stretch->before;
+		if (stretch->begin.frontier.size)
+			options.from = &stretch->begin;
+		rc = atr_log_scan_with(query->storage, &options, &visitor, &scan, error, size);
+		/* It may have gone between the look and the pass. */
+		again = rc == -EBADMSG && !bounded.any && stretch->begin.offset != ATR_LOG_BLOCK &&
+			!is_whole(query, stretch->begin.segment);
+	}
 	return rc == -ECANCELED ? 0 : rc;
 }
 

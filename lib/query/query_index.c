@@ -229,7 +229,8 @@ static int see_record(void *context, const struct atr_group_hdr *group,
 		      const struct atr_record_hdr *record, const uint8_t *body,
 		      const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE])
 {
-	struct atr_query *query = ((struct pass *)context)->query;
+	struct pass *pass = context;
+	struct atr_query *query = pass->query;
 	const struct stretch *last =
 		query->stretches ? &query->stretch[query->stretches - 1] : NULL;
 	int err = 0;
@@ -242,9 +243,12 @@ static int see_record(void *context, const struct atr_group_hdr *group,
 		err = note_leaf(query, record->leaf, leaf);
 	if (err)
 		return err;
-	if (!body)
+	if (!body) {
 		query->pruned = record->leaf + 1;
-	else if (record->kind == ATR_RECORD_FRAME || record->kind == ATR_RECORD_ENVELOPE)
+		/* It may have gone since the pass began. */
+		if (pass->first_whole <= group->segment)
+			pass->first_whole = group->segment + 1;
+	} else if (record->kind == ATR_RECORD_FRAME || record->kind == ATR_RECORD_ENVELOPE)
 		note_entry(query, record, body);
 	else if (record->kind == ATR_RECORD_PLAN)
 		return note_plan(query, record, body);

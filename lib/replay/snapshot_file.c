@@ -21,8 +21,9 @@ static int trouble(const char *path, const char *what, char *error, size_t size)
 {
 	int err = errno ? errno : EIO;
 
-	snprintf(error, size, "%s cannot be %s (%s); look after the disk, then try again", path,
-		 what, strerror(err));
+	snprintf(error, size, "%s cannot be %s (%s); %s, then try again", path, what, strerror(err),
+		 err == ENOENT || err == ENOTDIR || err == EACCES ? "check the path"
+								  : "look after the disk");
 	return -err;
 }
 

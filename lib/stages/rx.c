@@ -10,6 +10,9 @@
 #define HANDOVER_MAX 16 /* frames a turn from all other shards */
 #define DOWN_MAX     ATR_BATCH_ADMITS
 #define ANSWERS_MAX  4
+#define HASH_LANES                                                                 \
+	16 /* new frames come in so many where there are as many: leaf hashes fill \
+	    * their vectors then */
 
 static void add(struct atr_batch *batch, struct rte_mbuf *mbuf, enum atr_origin origin,
 		uint8_t reason)
@@ -157,11 +160,13 @@ static void from_gap_thread(struct atr_shard *shard)
 static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned int port)
 {
 	struct rte_mbuf **mbuf = &batch->mbuf[batch->count];
-	unsigned int room =
-		RTE_MIN(ATR_BATCH_FRAMES - batch->count, (unsigned int)ATR_RX_BURST) & ~15u;
-	uint16_t n = rte_eth_rx_burst(shard->ifaces[port].port_id, shard->rx_queue, mbuf,
-				      (uint16_t)room);
+	unsigned int room = RTE_MIN(ATR_BATCH_FRAMES - batch->count, (unsigned int)ATR_RX_BURST);
+	uint16_t n;
 
+	if (room < HASH_LANES) /* the next batch has room: nearly all of this one waited */
+		return;
+	n = rte_eth_rx_burst(shard->ifaces[port].port_id, shard->rx_queue, mbuf,
+			     (uint16_t)(room - room % HASH_LANES));
 	shard->rx.polls++;
 	shard->rx.empty_polls += n == 0;
 	shard->rx.packets += n;

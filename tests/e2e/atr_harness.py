@@ -160,6 +160,7 @@ class Appliance:
                          '--log-segment-bytes', str(SEGMENT_BYTES), *map(str, args)]
         self.process, self.check, self.socket_path, self.output = None, check, None, ''
         self.ledgers_read = 0
+        self.early = []  # what /atr/status answered while it started, and once it was there
 
     def __enter__(self):
         return self.start()
@@ -189,7 +190,8 @@ class Appliance:
             if os.path.exists(path):
                 self.socket_path = path
                 try:
-                    return bool(self.query('/atr/status'))
+                    self.early.append(self.query('/atr/status'))
+                    return bool(self.early[-1]) and 'state' in self.early[-1]
                 except (OSError, ValueError, KeyError):
                     return False
         return False

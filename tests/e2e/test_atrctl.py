@@ -45,6 +45,52 @@ class Help(unittest.TestCase):
         self.assertIn(b'not expected', run('status', 'surplus', status=2).stderr)
 
 
+class Groups(Lab):
+    """Invariant: what is wrong is said under the name that was typed, with a remedy that fits, and
+    2 is the status of a wrong command line alone."""
+
+    def said(self, *args, status=2):
+        done = run(*args, status=status)
+        self.assertEqual(done.stdout, b'')
+        self.assertEqual(done.stderr.count(b'\n'), 1, done.stderr)
+        return done.stderr.decode()
+
+    def test_names_as_typed(self):
+        for args in (('query', 'event', '--key'), ('query', 'range', '--nonsense'),
+                     ('query', 'state', '1'), ('log', 'verify', '--key'),
+                     ('log', 'prove', '--leaf', 'x'), ('snapshot', 'show', '--nonsense'),
+                     ('snapshot', 'rebuild', '--shard')):
+            self.assertTrue(self.said(*args).startswith(f'atrctl {args[0]} {args[1]}: '), args)
+        for group in 'query', 'log', 'snapshot':
+            self.assertIn(f"atrctl {group}: no command 'nonsense'", self.said(group, 'nonsense'))
+            self.assertIn(b'COMMAND', run(group, '--help').stdout)
+            run(group, status=2)
+
+    def test_names_and_numbers(self):
+        """SOURCE and TYPE by number or, with a plan, by name; both is said in the help."""
+        for command in 'query event', 'query range', 'query state', 'trace':
+            text = run(*command.split(), '--help').stdout.decode()
+            self.assertIn('number', text)
+            self.assertIn('with --plan, ', ' '.join(text.split()))
+        self.assertIn("'one' is no number", self.said('query', 'event', 'one:7'))
+        self.assertIn("no source 'three'",
+                      self.said('query', 'event', 'three:7', '--plan', self.plan))
+        self.assertIn("no type 'none'", self.said('query', 'state', 'one', 'none', '[1]', '--plan',
+                                                  self.plan))
+        for bad in 'one', ':7', 'one:', 'one:x', 'one:7:8':
+            self.said('query', 'event', bad, '--plan', self.plan)
+
+    def test_missing_paths(self):
+        nowhere = self.path('nowhere')
+        for args in (('snapshot', 'show', nowhere), ('snapshot', 'rebuild', nowhere),
+                     ('log', 'verify', nowhere), ('trace', '1:7', '--log', nowhere),
+                     ('sub', '--bind', '127.0.0.1:9', '--from-snapshot', nowhere),
+                     ('inspect', nowhere)):
+            text = self.said(*args)
+            self.assertIn('nowhere', text)
+            self.assertNotIn('disk', text)
+
+
 class Keys(Lab):
     """Invariant: a private key is never printed, never overwritten, never readable by others."""
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Drives atrctl sub, and what asks a running appliance, as a user would."""
+import fcntl
 import json
 import os
 import signal
@@ -10,7 +11,8 @@ import subprocess
 import threading
 import time
 
-from atrctl_lab import ATRCTL, HOST, SLOW, Lab, event, lines_json, main, read, run, write
+import atrlog
+from atrctl_lab import ATRCTL, HOST, ROOT, SLOW, Lab, event, lines_json, main, read, run, write
 
 
 def packet(i, flags=1, payload=b'', topic=1):
@@ -38,7 +40,7 @@ def reading(i, text=b''):
 class Receiver(Lab):
     """Runs sub on datagrams."""
 
-    def receive(self, datagrams, *more, status=0, plan=True, ready=b'-- listening'):
+    def receive(self, datagrams, *more, status=0, plan=True):
         port = self.free_port()
         args = [ATRCTL, 'sub', '--bind', f'{HOST}:{port}', '--until-end', '--seconds', '30',
                 *(['--plan', self.plan] if plan else []), *more]
@@ -66,6 +68,56 @@ class Receiver(Lab):
                     return
             time.sleep(0.01)
         raise AssertionError('sub does not listen')
+
+
+class FromSnapshot(Receiver):
+    """Invariant: sub begins only from a snapshot of the log that it then follows, as far as realm,
+    log and session tell, and says what it cannot fetch."""
+
+    def kept(self, name='one', change=b''):
+        """A file of the snapshot, which is of shard 1 in a log of epoch 7 and realm 2a; change:
+        other bytes at the beginning of the log's id."""
+        data = bytearray(read(os.path.join(ROOT, 'tests/fuzz/seeds/snapshot/whole')))
+        data[24:24 + len(change)] = change
+        data[12:16] = struct.pack('<I', atrlog.crc32c(bytes(data), 12, 4))
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write(path, bytes(data))
+        return path
+
+    def start(self, *more, status=0):
+        return run('sub', '--bind', f'{HOST}:{self.free_port()}', '--seconds', '1', *more,
+                   status=status)
+
+    def test_session_of_another_log(self):
+        args = ['--from-snapshot', self.kept(), '--json']
+        out = self.receive([mold(1, count=0xFFFF, session=b'0001000007')], *args, plan=False)
+        self.assertNotIn(b'not in the snapshot', out)
+        for session, status in (b'0001000008', 1), (b'0101000008', 1), (b'0201000008', 0):
+            out = self.receive([mold(1, [block(7, packet(0))], session=session),
+                                mold(2, count=0xFFFF, session=session)],
+                               *args, status=status, plan=False)
+            self.assertEqual(b'"message"' in out, status == 0, out)
+            self.assertEqual(b'not in the snapshot' in out, status == 0, out)
+
+    def test_realm_of_the_plan(self):
+        done = self.start('--plan', self.plan, '--from-snapshot', self.kept(), status=2)
+        self.assertEqual(done.stdout, b'')
+        self.assertIn(b'realm 000000000000002a, the plan is of realm 00000000000000aa', done.stderr)
+
+    def test_shards_of_two_logs(self):
+        name = 'snapshot-000000000000000a.atr'
+        self.kept(f'logs/shard-0/{name}')
+        self.kept(f'logs/shard-1/{name}')
+        self.start('--from-snapshot', self.path('logs'))
+        self.kept(f'logs/shard-1/{name}', b'other')
+        done = self.start('--from-snapshot', self.path('logs'), status=2)
+        self.assertIn(b'another log', done.stderr)
+
+    def test_warns_without_request(self):
+        for more, warned in ([], True), (['--request', f'{HOST}:9'], False):
+            done = self.start('--from-snapshot', self.kept(), *more)
+            self.assertEqual(b'warning: --from-snapshot without --request' in done.stderr, warned)
 
 
 class Sub(Receiver):
@@ -220,6 +272,50 @@ class Appliance(Lab):
             self.assertIn(b'is atr running', done.stderr)
             done = run(command, '--file-prefix', 'surely-not-there', status=1)
             self.assertIn(b'surely-not-there/dpdk_telemetry.v2', done.stderr)
+
+    def test_starting(self):
+        """An appliance that is not ready yet is no other program."""
+        where = self.answer({f'/atr/{name}': {'starting': 1}
+                             for name in ('status', 'ledger', 'path', 'quarantine')})
+        for command in 'status', 'stats', 'path', 'quarantine':
+            done = run(command, *where, status=1)
+            self.assertEqual(done.stdout, b'')
+            self.assertIn(b'is starting', done.stderr)
+            self.assertIn(b'ask again', done.stderr)
+
+    def test_state_without_types(self):
+        """Where the plan keeps no state it is said; where it does, nothing of it is."""
+        for types in 0, 2:
+            where = self.answer({'/atr/state': {'found': 0}, '/atr/states': {},
+                                 '/atr/status': {'shards': 1, 'state_types': types}})
+            for args, status in ((('state', 1, 1, '[1]'), 1), (('states',), 0)):
+                done = run('query', *args, *where, status=status)
+                self.assertEqual(b'keeps state of no type' in done.stderr, types == 0, args)
+
+    def test_names(self):
+        """A name on the command line is a number on the wire."""
+        event = {'ready': 1, 'found': 1, 'admitted': 1, 'event': 0, 'events': 1}
+        where = self.answer({'/atr/event,2:7': event})
+        for identity in '2:7', 'two:7':
+            told = json.loads(run('query', 'event', identity, '--plan', self.plan, '--json',
+                                  *where).stdout)
+            self.assertEqual(told['identity'], '2:7')
+
+    def test_closed_pipe(self):
+        """Who reads no further ends it quietly."""
+        entry = {'source': 1, 'type': 1, 'op': 'last', 'form': 'binary', 'value_length': 0,
+                 'value_hex': [''], 'position': 1, 'event': 0}
+        page = {str(i): {**entry, 'key_hex': [f'[{i:04}]'.encode().hex()]} for i in range(500)}
+        where = self.answer({'/atr/states': page, '/atr/status': {'shards': 1}})
+        whole = run('query', 'states', *where)
+        self.assertEqual(len(whole.stdout.splitlines()), 500)
+        with subprocess.Popen([ATRCTL, 'query', 'states', *where], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+            process.stdout.readline()
+            process.stdout.close()
+            self.assertEqual(process.stderr.read(), b'')
+            self.assertEqual(process.wait(SLOW), -signal.SIGPIPE)
 
     def test_status(self):
         where = self.answer({'/atr/status': {'version': '0.1.0', 'durability': 'none',

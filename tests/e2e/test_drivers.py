@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with interfaces of its own
 """The same exchange as test_netns.py over the other software drivers: AF_XDP, AF_PACKET with two
 queues on two data lcores, and memif with a forwarder of DPDK's behind it."""

@@ -219,6 +219,12 @@ def story_of_an_event(world):
         for name in ('shard', 'leaf', 'event', 'group', 'leaf_hash', 'commit_leaf', 'generation',
                      'plan_digest', 'received_ns', 'committed_ns', 'topic', 'type'):
             assert told[name] == story[name], (name, told, story)
+        # The same number in text, counted from 0 there too.
+        assert f'event {told["event"]} (from 0) of ' in atrctl(
+            'query', 'event', identity, '--file-prefix', world.lab.atr.prefix)
+        assert f'event {told["event"]} (from 0) of ' in atrctl(
+            'trace', identity, '--log', world.lab.log)
+        assert told['event'] == (identity == frame), told
         numbers = dict(zip(told['feeds'], told['feed_numbers']))
         assert numbers == {one['feed']: one['message'] for one in story['feeds']}, (told, story)
         assert story['acknowledgement'] == {

@@ -45,6 +45,15 @@ def eal_forgot_the_vector_width(_):
 
 
 @case
+def asked_while_it_starts(_):
+    """Invariant: from the first answer on an appliance is one that starts, until it serves."""
+    with lab() as running:
+        *before, last = running.atr.early
+        assert last['state'] == 'serving', last
+        assert all(one == {'starting': 1} for one in before), before
+
+
+@case
 def clients_that_leave(_):
     """Invariant: the appliance outlives clients that leave before they are answered."""
     with lab() as running:

@@ -6,8 +6,9 @@
 
 #include "../../lib/merkle/merkle.h"
 
-#define IP    0x7F000001u
-#define EPOCH 5
+#define ROOM_FIRST 1024
+#define IP         0x7F000001u
+#define EPOCH      5
 
 static struct atr_signer *signer_of(uint8_t first)
 {
@@ -38,11 +39,9 @@ struct fake_appliance *fake_create(uint32_t window)
 	producer = signer_of(FAKE_SEED);
 	atr_signer_public(producer, f->producer_key);
 	atr_signer_free(producer);
-	f->used = calloc(FAKE_SEQUENCES, sizeof(*f->used));
-	f->was_admitted = calloc(FAKE_SEQUENCES, sizeof(*f->was_admitted));
 	params.signer = f->signer;
 	f->acker = atr_acker_create(&params, error, sizeof(error));
-	if (!f->acker || !f->used || !f->was_admitted)
+	if (!f->acker)
 		abort();
 	address.address.source = FAKE_SOURCE;
 	address.address.to.ip = IP;
@@ -77,11 +76,29 @@ static bool is_proven(const struct fake_appliance *f, const struct atr_frame *fr
 	return atr_verify(f->producer_key, (const uint8_t *)&head, sizeof(head), frame->signature);
 }
 
+/* Most tests use a few sequences of the many that there may be. */
+static void make_room(struct fake_appliance *f, uint64_t sequence)
+{
+	uint64_t old = f->room;
+
+	if (sequence < old)
+		return;
+	while (f->room <= sequence)
+		f->room = f->room ? 2 * f->room : ROOM_FIRST;
+	f->used = realloc(f->used, f->room * sizeof(*f->used));
+	f->was_admitted = realloc(f->was_admitted, f->room * sizeof(*f->was_admitted));
+	if (!f->used || !f->was_admitted)
+		abort();
+	memset(f->used + old, 0, (f->room - old) * sizeof(*f->used));
+	memset(f->was_admitted + old, 0, (f->room - old) * sizeof(*f->was_admitted));
+}
+
 /* False if the sequence was used by other bytes. */
 static bool use(struct fake_appliance *f, uint64_t sequence, const uint8_t *leaf)
 {
 	static const uint8_t unused[ATR_HASH_SIZE];
 
+	make_room(f, sequence);
 	if (memcmp(f->used[sequence], unused, sizeof(unused)) != 0 &&
 	    memcmp(f->used[sequence], leaf, ATR_HASH_SIZE) != 0) {
 		f->reused++;
@@ -89,6 +106,12 @@ static bool use(struct fake_appliance *f, uint64_t sequence, const uint8_t *leaf
 	}
 	memcpy(f->used[sequence], leaf, ATR_HASH_SIZE);
 	return true;
+}
+
+void fake_occupy(struct fake_appliance *f, uint64_t sequence)
+{
+	make_room(f, sequence);
+	memset(f->used[sequence], 0xFF, sizeof(f->used[sequence]));
 }
 
 void fake_overhear(struct fake_appliance *f, const uint8_t *datagram, size_t length)

@@ -30,6 +30,7 @@ struct fake_appliance {
 	uint64_t frames, admitted, duplicates, stale, reused, unproven;
 	uint8_t (*used)[ATR_HASH_SIZE]; /* leaf of the frame that used a sequence; zeros: none */
 	bool *was_admitted;
+	uint64_t room; /* sequences that the two have room for */
 };
 
 /* Aborts the test program where it cannot be made. */
@@ -38,6 +39,9 @@ void fake_free(struct fake_appliance *fake);
 
 /* Notes which bytes use its sequences: a datagram that is lost before the appliance hears it. */
 void fake_overhear(struct fake_appliance *fake, const uint8_t *datagram, size_t length);
+
+/* From now on the sequence is used by other bytes. */
+void fake_occupy(struct fake_appliance *fake, uint64_t sequence);
 
 /* Takes a datagram; what it has to say comes by fake_flush. */
 void fake_take(struct fake_appliance *fake, const uint8_t *datagram, size_t length);

@@ -15,10 +15,10 @@ struct network {
 	unsigned int loss; /* percent, and of doubled datagrams; 0: in order, too */
 };
 
-/* One direction. */
+/* One direction. Each datagram has memory of its own and no byte more. */
 struct network_way {
 	struct {
-		uint8_t bytes[ATR_DATAGRAM_MAX];
+		uint8_t *bytes;
 		size_t length;
 	} item[NETWORK_QUEUED];
 	unsigned int count;
@@ -26,6 +26,9 @@ struct network_way {
 
 void network_put(struct network *network, struct network_way *way, const void *bytes,
 		 size_t length);
+
+/* Loses all that are under way. */
+void network_clear(struct network_way *way);
 
 /* Takes one of those under way, of which there must be one; returns its length. */
 size_t network_get(struct network *network, struct network_way *way, uint8_t *bytes);

@@ -126,6 +126,8 @@ static void rig_free(struct rig *r)
 	rig_close(r);
 	fake_free(r->appliance);
 	memory_files_free(&r->disk);
+	network_clear(&r->out);
+	network_clear(&r->back);
 	free(r);
 }
 
@@ -301,7 +303,7 @@ static void test_stale_and_conflict(void **state)
 
 	(void)state;
 	r->appliance->next = 10 * WINDOW;
-	memset(r->appliance->used[10 * WINDOW], 0xFF, ATR_HASH_SIZE);
+	fake_occupy(r->appliance, 10 * WINDOW);
 	assert_true(rig_open(r));
 	publish_one(r);
 	while (rig_step(r) > 0)

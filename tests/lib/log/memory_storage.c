@@ -14,6 +14,30 @@ struct memory_file *memory_find(struct memory_storage *memory, const char *name)
 	return NULL;
 }
 
+/* Puts a file where its name belongs. */
+static void memory_put(struct memory_storage *memory, struct memory_file *file)
+{
+	unsigned int at = 0;
+
+	while (at < memory->files && strcmp(memory->file[at]->name, file->name) < 0)
+		at++;
+	memmove(&memory->file[at + 1], &memory->file[at],
+		(memory->files - at) * sizeof(memory->file[0]));
+	memory->files++;
+	memory->file[at] = file;
+}
+
+static void memory_take(struct memory_storage *memory, const struct memory_file *file)
+{
+	unsigned int at = 0;
+
+	while (memory->file[at] != file)
+		at++;
+	memory->files--;
+	memmove(&memory->file[at], &memory->file[at + 1],
+		(memory->files - at) * sizeof(memory->file[0]));
+}
+
 static int memory_open(struct atr_storage *storage, const char *name, bool create, uint64_t *size,
 		       struct atr_file **file)
 {
@@ -44,6 +68,8 @@ static int memory_read(struct atr_storage *storage, struct atr_file *file, void 
 
 	if (memory->fail_read)
 		return memory->fail_read;
+	if (memory->before_read)
+		memory->before_read(from);
 	if (offset > from->size || length > from->size - offset)
 		return -ENODATA;
 	if (offset % ATR_STORAGE_ALIGN || (uintptr_t)buffer % ATR_STORAGE_ALIGN)
@@ -108,9 +134,7 @@ static int memory_unlink(struct atr_storage *storage, const char *name)
 static int memory_rename(struct atr_storage *storage, const char *from, const char *to)
 {
 	struct memory_storage *memory = (struct memory_storage *)storage;
-	struct memory_file *file = memory_find(memory, from), *other;
-	uint8_t *bytes;
-	uint64_t size;
+	struct memory_file *file = memory_find(memory, from);
 
 	if (!file)
 		return -ENOENT;
@@ -118,13 +142,9 @@ static int memory_rename(struct atr_storage *storage, const char *from, const ch
 		return -EEXIST;
 	if (names_fail(memory))
 		return -EIO;
-	bytes = file->bytes;
-	size = file->size;
-	file->bytes = NULL;
-	memory_remove(memory, from);
-	other = memory_add(memory, to, size);
-	free(other->bytes);
-	other->bytes = bytes;
+	memory_take(memory, file);
+	snprintf(file->name, MEMORY_NAME, "%s", to);
+	memory_put(memory, file);
 	return 0;
 }
 
@@ -163,22 +183,17 @@ void memory_clear(struct memory_storage *memory)
 	memory->fail_read = 0;
 	memory->writable = false;
 	memory->names_left = 0;
+	memory->before_read = NULL;
 }
 
 struct memory_file *memory_add(struct memory_storage *memory, const char *name, uint64_t size)
 {
 	struct memory_file *file = calloc(1, sizeof(*file));
-	unsigned int at = 0;
 
 	if (memory->files == MEMORY_FILES || !file)
 		abort();
-	while (at < memory->files && strcmp(memory->file[at]->name, name) < 0)
-		at++;
-	memmove(&memory->file[at + 1], &memory->file[at],
-		(memory->files - at) * sizeof(memory->file[0]));
-	memory->files++;
-	memory->file[at] = file;
 	snprintf(file->name, MEMORY_NAME, "%s", name);
+	memory_put(memory, file);
 	file->size = size;
 	file->bytes = calloc(1, size ? size : 1);
 	if (!file->bytes)
@@ -188,15 +203,11 @@ struct memory_file *memory_add(struct memory_storage *memory, const char *name, 
 
 void memory_remove(struct memory_storage *memory, const char *name)
 {
-	unsigned int at = 0;
+	struct memory_file *file = memory_find(memory, name);
 
-	while (at < memory->files && strcmp(memory->file[at]->name, name) != 0)
-		at++;
-	if (at == memory->files)
+	if (!file)
 		abort();
-	free(memory->file[at]->bytes);
-	free(memory->file[at]);
-	memory->files--;
-	memmove(&memory->file[at], &memory->file[at + 1],
-		(memory->files - at) * sizeof(memory->file[0]));
+	memory_take(memory, file);
+	free(file->bytes);
+	free(file);
 }

@@ -19,7 +19,8 @@ struct memory_storage {
 	struct atr_storage storage;
 	struct memory_file *file[MEMORY_FILES];
 	unsigned int files;
-	int fail_read; /* what reads return, if not 0 */
+	int fail_read;                                       /* what reads return, if not 0 */
+	void (*before_read)(const struct memory_file *file); /* NULL: nothing */
 	bool writable;
 	unsigned int names_left; /* renames and removals until they fail for good, 0: never */
 	void *done;              /* cookie of what has finished */

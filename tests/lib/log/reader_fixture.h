@@ -4,6 +4,7 @@
 #define ATR_TEST_READER_FIXTURE_H
 
 #include "../../../lib/log/reader_internal.h"
+#include "../../../lib/log/retain.h"
 #include "naive_log.h"
 
 #define SEGMENT (64u << 10)
@@ -58,6 +59,40 @@ static void write_sample(unsigned int groups)
 
 	for (unsigned int i = 0; i < groups; i++)
 		naive_group(&naive, &shapes[naive.groups % 5]);
+}
+
+/* Retention takes the oldest whole segment just before a read of a whole one, and from the byte
+ * `over` on its file has been overwritten by then: with zeros, or with those of another segment. */
+static struct {
+	unsigned int reads_left;
+	uint64_t oldest, over;
+	bool foreign;
+} recycled;
+
+static inline void recycle_before_read(const struct memory_file *file)
+{
+	const struct atr_log_retain_params params = {
+		.keep_bytes = 1, .snapshot_leaves = naive.leaves, .segment = naive.segment - 1};
+	struct memory_file *oldest = naive_file(&naive, recycled.oldest);
+	const uint8_t *other = naive_file(&naive, naive.segment - 1)->bytes;
+	struct atr_log_retained out;
+	char why[sizeof(error)];
+
+	if (strncmp(file->name, "segment-", strlen("segment-")) != 0 || --recycled.reads_left > 0)
+		return;
+	disk.before_read = NULL;
+	assert_int_equal(atr_log_retain(&disk.storage, &params, 1, &out, why, sizeof(why)), 0);
+	assert_int_equal(out.segments, 1);
+	for (uint64_t i = recycled.over; i < oldest->size; i++)
+		oldest->bytes[i] = recycled.foreign ? other[i] : 0;
+}
+
+static inline void recycle_at_read(unsigned int reads, uint64_t over, bool foreign)
+{
+	recycled.reads_left = reads;
+	recycled.over = over;
+	recycled.foreign = foreign;
+	disk.before_read = recycle_before_read;
 }
 
 static void expect_whole(const struct atr_log_scan *s)

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../../lib/log/retain.h"
 #include "reader_fixture.h"
 
 #define P0 "pruned-0000000000000000.atr"
@@ -267,6 +266,172 @@ static void pruned_files(void **state)
 	assert_int_equal(scan(&s), -EBADMSG);
 }
 
+static uint64_t next_leaf;
+
+static int see_once(void *context, const struct atr_group_hdr *group,
+		    const struct atr_record_hdr *record, const uint8_t *body,
+		    const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE])
+{
+	assert_int_equal(record->leaf, next_leaf);
+	next_leaf++;
+	return see_record(context, group, record, body, decisions, leaf);
+}
+
+/* Invariant: a segment that retention takes while a pass reads it, whatever its file holds by then,
+ * is no damage: every leaf is seen once, in order, and what was not read yet comes pruned. */
+static void recycled_while_scanned(void **state)
+{
+	const struct atr_log_visitor visitor = {NULL, see_once, NULL, NULL};
+	struct atr_log_retained out;
+	unsigned int partly = 0;
+
+	(void)state;
+	for (uint64_t before = 0; before <= 1; before++)
+		for (uint64_t over = 0; over < SEGMENT; over += 3 * ATR_LOG_BLOCK / 2) {
+			struct atr_log_scan s;
+
+			done(NULL);
+			fresh(NULL);
+			write_segments(4);
+			assert_int_equal(retain((unsigned int)before, &out), 0);
+			/* Files that were given up come last; a second one would be removed. */
+			if (before)
+				memory_remove(&disk, disk.file[disk.files - 1]->name);
+			kept_bodies = lost_bodies = next_leaf = 0;
+			recycled.oldest = before;
+			recycle_at_read(1, over, over % ATR_LOG_BLOCK != 0);
+			if (atr_log_scan(&disk.storage, &visitor, &s, error, sizeof(error)))
+				fail_msg("over %" PRIu64 ": %s", over, error);
+			assert_null(disk.before_read);
+			assert_int_equal(next_leaf, naive.leaves);
+			expect_whole(&s);
+			assert_false(s.torn);
+			/* It counts as pruned from where it was not read whole. */
+			partly += s.pruned_segments == before + 1 && kept_bodies > 0;
+		}
+	recycled.oldest = 0;
+	assert_true(partly > 10);
+}
+
+static void grow_before_read(const struct memory_file *file)
+{
+	struct atr_log_retained out;
+	uint64_t last = naive.segment - 1;
+
+	if (file != naive_file(&naive, last))
+		return;
+	disk.before_read = NULL;
+	write_segments(naive.segment + 2);
+	/* Up to the one that is about to be read, whose file stays as the only one given up. */
+	for (uint64_t i = 0; i <= last; i++) {
+		if (i > 0)
+			memory_remove(&disk, disk.file[disk.files - 1]->name);
+		assert_int_equal(retain(1, &out), 0);
+		assert_int_equal(out.segments, 1);
+	}
+	assert_ptr_equal(file, disk.file[disk.files - 1]);
+}
+
+/* Invariant: when retention reaches, during a pass, the segment that was the last one as the pass
+ * began, the pass goes on to those that follow it now. */
+static void overtaken_while_scanned(void **state)
+{
+	const struct atr_log_visitor visitor = {NULL, see_once, NULL, NULL};
+	struct atr_log_scan s;
+
+	(void)state;
+	write_segments(3);
+	kept_bodies = lost_bodies = next_leaf = 0;
+	disk.before_read = grow_before_read;
+	if (atr_log_scan(&disk.storage, &visitor, &s, error, sizeof(error)))
+		fail_msg("%s", error);
+	assert_null(disk.before_read);
+	assert_int_equal(next_leaf, naive.leaves);
+	expect_whole(&s);
+}
+
+/* Invariant: the same for who reads on, who is told that the segment gave up its entries; damage
+ * in a segment that stays is damage. */
+static void recycled_while_followed(void **state)
+{
+	const struct atr_log_visitor visitor = {0};
+
+	(void)state;
+	for (int foreign = 0; foreign < 3; foreign++) {
+		struct atr_log_follow_params params = {.storage = &disk.storage};
+		struct atr_log_follow *follow;
+		int rc;
+
+		done(NULL);
+		fresh(NULL);
+		write_segments(5);
+		follow = atr_log_follow_open(&params, error, sizeof(error));
+		assert_int_equal(atr_log_follow_take(follow, 9, 1, &visitor, error, sizeof(error)),
+				 1);
+		if (foreign < 2)
+			recycle_at_read(1, ATR_LOG_BLOCK, foreign);
+		else
+			naive_bytes(&naive, 1)[naive.at[1].length / 2] ^= 1;
+		rc = atr_log_follow_take(follow, naive.groups, 99, &visitor, error, sizeof(error));
+		assert_int_equal(rc, -EBADMSG);
+		if (!strstr(error, foreign < 2 ? P0 ", byte 0: the segment gave up its entries"
+					       : S0 ", byte"))
+			fail_msg("%s", error);
+		atr_log_follow_close(follow);
+	}
+}
+
+/* Bug: headers and decisions of a pruned group were collected into a megabyte, though a pruned file
+ * can claim a quarter more. Invariant: a forged one is refused and takes no byte that is not its
+ * own. */
+static void forged_decisions(void **state)
+{
+	enum { STUB = sizeof(struct atr_record_hdr) + ATR_HASH_SIZE + 8192, STUBS = 157 };
+	const uint64_t size = 2 * ATR_LOG_BLOCK + ATR_PRUNED_BYTES_MAX;
+	struct atr_log_retained out;
+	struct atr_pruned_group *head;
+	struct atr_group_hdr *group;
+	struct atr_pruned_hdr *hdr;
+	struct memory_file *file;
+	struct atr_log_scan s;
+	uint8_t *bytes = calloc(1, size), *at;
+
+	(void)state;
+	write_segments(4);
+	assert_int_equal(retain(1, &out), 0);
+	file = memory_find(&disk, P0);
+	memcpy(bytes, file->bytes, 2 * ATR_LOG_BLOCK + sizeof(*head) + sizeof(*group));
+	hdr = (struct atr_pruned_hdr *)bytes;
+	head = (struct atr_pruned_group *)(bytes + 2 * ATR_LOG_BLOCK);
+	group = (struct atr_group_hdr *)(head + 1);
+	at = (uint8_t *)(group + 1);
+	group->records = STUBS + 1;
+	for (uint64_t i = 0; i < STUBS; i++, at += STUB) {
+		const struct atr_record_hdr stub = {.kind = ATR_RECORD_FRAME,
+						    .events = UINT16_MAX,
+						    .decision_length = 8192,
+						    .leaf = i};
+
+		memcpy(at, &stub, sizeof(stub));
+		memset(at + sizeof(stub) + ATR_HASH_SIZE, 0x55, stub.decision_length);
+	}
+	head->length = (uint32_t)(at - (const uint8_t *)head);
+	assert_in_range(head->length, ATR_GROUP_BYTES_MAX + (200u << 10), ATR_PRUNED_BYTES_MAX);
+	head->crc = 0;
+	head->crc = naive_crc((const uint8_t *)head, head->length);
+	hdr->bytes = size;
+	hdr->crc = 0;
+	hdr->crc = naive_crc(bytes, ATR_LOG_BLOCK);
+	free(file->bytes);
+	file->bytes = bytes;
+	file->size = size;
+	assert_int_equal(scan(&s), -EBADMSG);
+	if (!strstr(error, P0 ", byte"))
+		fail_msg("%s", error);
+	/* It came as far as the end of what was forged. */
+	assert_non_null(strstr(error, "does not end within"));
+}
+
 /* Invariant: the forecast is the window's own rate, and never divides by nothing. */
 static void forecast(void **state)
 {
@@ -296,10 +461,18 @@ static void forecast(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(gives_up_entries), T(keeps_what_it_must),
-		T(without_snapshot), T(cut_short),
-		T(damaged_stays),    T(pruned_files),
-		T(forecast),         T(from_the_end_of_a_pruned_segment),
+		T(gives_up_entries),
+		T(keeps_what_it_must),
+		T(without_snapshot),
+		T(cut_short),
+		T(damaged_stays),
+		T(pruned_files),
+		T(forecast),
+		T(from_the_end_of_a_pruned_segment),
+		T(recycled_while_scanned),
+		T(recycled_while_followed),
+		T(overtaken_while_scanned),
+		T(forged_decisions),
 	};
 
 	if (sodium_init() < 0)

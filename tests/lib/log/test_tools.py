@@ -32,6 +32,7 @@ def check_trace(d, new, key):
     assert story["admitted"] and story["shard"] == 0 and story["feeds"] is None, story
     out = trace("3:77", "--log", d)
     assert f"leaf {story['leaf']}," in out and "admitted" in out, out
+    assert f"event {story['event']} (from 0) of " in out and story["event"] > 0, out
     assert f"byte {story['offset']}" in out and story["leaf_hash"] in out, out
     os.link(new.replace("-1", "-0"), f"{d}/shard-0.checkpoint")
     story = json.loads(trace("3:77", "--log", d, "--key", key, "--json"))
@@ -39,7 +40,7 @@ def check_trace(d, new, key):
     assert "not in the log" in trace("3:999999", "--log", d, ok=1)
     assert "not in the log" in trace("8:77", "--log", d, ok=1)
     trace("3-77", "--log", d, ok=2)
-    trace("3:77", "--log", f"{d}/nothing", ok=1)
+    trace("3:77", "--log", f"{d}/nothing", ok=2)
     trace("3:77", "--log", d, "--key", "00" * 32, ok=2)
 
 
@@ -98,6 +99,21 @@ def tampered(document):
         yield copy
 
 
+def check_verified(d, new, signed):
+    """The checkpoint that a log was held to is told, in text and JSON; without one, none is."""
+    origin, size, top = open(new, encoding="utf-8").read().split("\n")[:3]
+    line = f"checkpoint: origin {origin} size {size} root {top} key {origin}: kept\n"
+    assert run("verify", *signed, d).count(line) == 1
+    assert "checkpoint:" not in run("verify", d)
+    told = json.loads(run("verify", "--json", "--name", "test", *signed, d).splitlines()[0])
+    assert [one["origin"] for one in told["shards"]] == ["test/shard/0", "test/shard/1"], told
+    assert "checkpoint" not in told["shards"][0], told
+    assert told["shards"][1]["size"] == int(size) and told["shards"][1]["root"] == top, told
+    assert told["shards"][1]["checkpoint"] == {
+        "origin": origin, "size": int(size), "root": top, "key": origin}, told
+    assert told["records"] >= int(size) and told["events"] > 0 and told["bytes"] > 0, told
+
+
 def main():
     with tempfile.TemporaryDirectory() as d:
         key = subprocess.run([WRITER, d], capture_output=True, text=True,
@@ -108,6 +124,7 @@ def main():
         assert "verified: shards=2" in out and "events/s=" in out, out
         size, expected = checkpoint(new)
         assert f"test/shard/1\n{size}\n{base64.b64encode(expected).decode()}\n" in out, out
+        check_verified(d, new, signed)
 
         run("prove", *signed, "--source", "3", "--sequence", "77", "--out", proof, d)
         out = run("check-proof", "--key", key, proof)

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../../lib/log/retain.h"
 #include "../../../lib/query/query.h"
 #include "../log/reader_fixture.h"
 
@@ -202,11 +201,45 @@ static void pruned(void **state)
 	atr_query_free(later);
 }
 
+/* Invariant: an event whose segment goes while it is looked for is found, or is not and then the
+ * log is told to have given up what lies there; the same while the index is made. */
+static void recycled_while_searched(void **state)
+{
+	unsigned int gone = 0;
+
+	(void)state;
+	for (unsigned int reads = 1; reads < 12; reads++)
+		for (unsigned int making = 0; making < 2; making++) {
+			struct atr_query_event event;
+			struct atr_query *query;
+			int rc;
+
+			done(NULL);
+			fresh(NULL);
+			write_sample(45);
+			disk.writable = true;
+			if (making)
+				recycle_at_read(reads, ATR_LOG_BLOCK * (reads % 4), reads % 2);
+			query = read_all(STEP);
+			if (!making)
+				recycle_at_read(reads, ATR_LOG_BLOCK * (reads % 4), reads % 2);
+			rc = find(query, 40, &event);
+			if (rc < 0)
+				fail_msg("read %u: %s", reads, error);
+			assert_true(rc || atr_query_pruned(query) > 0);
+			gone += rc == 0;
+			expect_proof(query, 2, naive.leaves);
+			atr_query_free(query);
+		}
+	assert_true(gone > 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, done)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(found), T(refused), T(pages), T(proofs), T(pruned)};
+	const struct CMUnitTest tests[] = {T(found),  T(refused), T(pages),
+					   T(proofs), T(pruned),  T(recycled_while_searched)};
 
 	if (sodium_init() < 0)
 		return 1;

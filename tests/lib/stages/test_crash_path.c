@@ -3,9 +3,9 @@
  * the recovery. Power fails at every boundary of a disk in turn, and again in the second life. A
  * model that shares no code with them holds the promises of class D.
  *
- * Run n is replayed by ATR_CRASH_SEED=n. ATR_CRASH_SEEDS says how many are made; thousands are the
- * full form. Runs of one script (n / RUNS_A_SCRIPT) take its boundaries in turn, one disk after the
- * other. */
+ * Run n is replayed by ATR_CRASH_SEED=n. ATR_CRASH_SEEDS says how many are made, from there on if
+ * both are given; thousands are the full form. Runs of one script (n / RUNS_A_SCRIPT) take its
+ * boundaries in turn, one disk after the other. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -53,16 +53,23 @@ static void send_frame(const struct model_frame *f)
 	rig_inject(run.rig, pick(RIG_PORTS), pick(run.options.shards), &f->sent);
 }
 
+/* What was drawn before, to the bit, is a resend: an answer cannot say which of the two it means.
+ */
 static void new_frame(const struct rig_frame *is)
 {
 	struct model_frame *f = &run.model.frame[run.model.frames];
 
 	if (run.model.frames == MODEL_FRAMES)
 		return;
-	run.model.frames++;
 	*f = (struct model_frame){.is = *is};
 	rig_tree(run.rig, is, 1, &f->sent);
 	crypto_hash_sha256(f->leaf, f->sent.bytes, f->sent.length - ATR_SIGNATURE_SIZE);
+	for (const struct model_frame *old = run.model.frame; old < f; old++)
+		if (memcmp(old->leaf, f->leaf, sizeof(f->leaf)) == 0) {
+			send_frame(old);
+			return;
+		}
+	run.model.frames++;
 	send_frame(f);
 }
 
@@ -323,7 +330,7 @@ static void a_crash_anywhere_loses_and_doubles_nothing(void **state)
 	uint64_t boundaries[2] = {0};
 
 	(void)state;
-	count = one ? 1 : count;
+	count = one && !many ? 1 : count;
 	for (unsigned int i = 0; i < count; i++) {
 		unsigned int n = first + i * (one || many ? 1 : STRIDE);
 
@@ -341,9 +348,29 @@ static void a_crash_anywhere_loses_and_doubles_nothing(void **state)
 	assert_true(crashes > 0);
 }
 
+/* Bug of the test: run 1497 drew a frame twice and waited for two answers. Invariant: the same
+ * bytes are one frame, however often they are drawn and sent. */
+static void a_frame_drawn_twice_is_one(void **state)
+{
+	const struct rig_frame drawn = {
+		.source = 1, .first = 1, .count = 1, .value = 1266, .topic = TOPIC_OPEN, .type = 1};
+
+	(void)state;
+	prepare(0);
+	assert_true(start());
+	new_frame(&drawn);
+	new_frame(&drawn);
+	assert_int_equal(run.model.frames, 1);
+	settle();
+	rig_stop(run.rig);
+	last_life();
+	rig_store_free(&run.store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_frame_drawn_twice_is_one),
 		cmocka_unit_test(a_crash_anywhere_loses_and_doubles_nothing),
 	};
 

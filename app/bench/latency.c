@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From a frame's reception to the transmission of its messages, its root being proven already, at a
+ * share of what the data lcore does at full rate in the same run. A message waits for others at
+ * most the feed's flush time (50 us), which at a low load is most of what is measured. */
+#include <stdio.h>
+
+#include <rte_cycles.h>
+
+#include "../../lib/wire/moldudp64.h"
+#include "pace.h"
+#include "result.h"
+#include "rig.h"
+
+#define PERCENT    100
+#define WAIT_S     2
+#define FRAMES_MAX 2048 /* of 17 events: 34,816 sequences of a window of 65,536 */
+#define CEILINGS   5    /* passes that find the ceiling */
+
+static const char *const quantile_name[PACE_QUANTILES] = {"p50", "p95", "p99", "p99.9", "max"};
+
+static uint64_t seen; /* messages of a pass */
+
+static void look(const struct rte_mbuf *m)
+{
+	static uint8_t bytes[ATR_DATAGRAM_MAX + TRAFFIC_UDP_HDRS];
+	const uint8_t *data = rte_pktmbuf_read(m, 0, m->pkt_len, bytes);
+	struct atr_mold_packet packet;
+	struct atr_mold_event event;
+	uint64_t now = rte_rdtsc();
+	size_t cursor = 0;
+
+	if (!data || m->pkt_len < TRAFFIC_UDP_HDRS ||
+	    atr_mold_parse(data + TRAFFIC_UDP_HDRS, m->pkt_len - TRAFFIC_UDP_HDRS, &packet) < 0)
+		bench_die("a packet left that is no feed's");
+	/* The first message has waited longest for its packet; looking at every one would make this
+	 * lcore the slow one. */
+	if (atr_mold_next(&packet, &cursor, &event) == 1)
+		pace_answered(event.sequence, now);
+	seen += packet.count;
+}
+
+static void turn(void)
+{
+	pace_turn();
+	rig_drain(look);
+}
+
+static void turn_unpaced(void)
+{
+	rig_drain(NULL);
+}
+
+/* The first frame of every tree, ahead of the others: their roots are proven then. */
+static void prove_roots(void)
+{
+	const struct bench_config *c = rig.config;
+	uint64_t before = rig.control->stats.roots_verified;
+	unsigned int trees = c->frames / c->tree;
+
+	for (unsigned int t = 0; t < trees; t++)
+		if (rte_ring_enqueue(rig.lane[0].in, rig.lane[0].stock[t * c->tree]) != 0)
+			bench_die("RX ring is full");
+	rig_pass(RIG_PATH, (uint64_t)trees * rig.traffic.events, turn_unpaced);
+	if (rig.control->stats.roots_verified != before + trees)
+		bench_die("a root was not verified");
+}
+
+/* Frames a second at full rate. */
+static double ceiling(const struct bench_config *c)
+{
+	double rate[CEILINGS];
+
+	rig.completes = true;
+	for (unsigned int p = 0; p < CEILINGS; p++) {
+		rig_drain(NULL);
+		rig_make();
+		rig_fill();
+		rate[p] = c->frames /
+			  rig_pass(RIG_PATH, (uint64_t)c->frames * rig.traffic.events, NULL);
+	}
+	result_sort(rate, CEILINGS);
+	return rate[CEILINGS / 2];
+}
+
+static void one_pass(const struct bench_config *c, double rate, double *out)
+{
+	uint64_t until;
+
+	rig.completes = false;
+	rig_drain(NULL);
+	rig_make();
+	prove_roots();
+	rig_drain(NULL);
+	seen = 0;
+	pace_begin(rate, true);
+	rig_pass(RIG_PATH, (uint64_t)pace_frames() * rig.traffic.events, turn);
+	until = rte_rdtsc() + WAIT_S * rte_get_tsc_hz();
+	while (seen < (uint64_t)pace_frames() * rig.traffic.events && rte_rdtsc() < until)
+		rig_drain(look);
+	/* The first frames' last messages may still have been on their way. */
+	if (seen < (uint64_t)pace_frames() * rig.traffic.events ||
+	    rig_admitted(0) % ((uint64_t)c->frames * rig.traffic.events) != 0)
+		bench_die("messages were lost");
+	pace_quantiles(out);
+}
+
+void bench_latency(struct bench_config *config, json_t *results)
+{
+	static struct atr_commit_config none = {.durability = ATR_DURABILITY_NONE};
+	double q[PACE_QUANTILES][BENCH_PASSES_MAX], one[PACE_QUANTILES], full, rate;
+	json_t *result, *quantiles = json_object();
+	char name[64];
+
+	/* All of a pass lies within the window of its source: first frames come ahead. */
+	config->frames = RTE_MIN(config->frames, FRAMES_MAX);
+	config->frames -= config->frames % config->tree;
+	config->shards = 1;
+	bench_progress("latency: %u percent of the ceiling, %u passes of %u frames", config->load,
+		       config->passes, config->frames);
+	rig_start(config, "none", &none);
+	rig_launch();
+	full = ceiling(config);
+	rate = full * config->load / PERCENT;
+	for (unsigned int p = 0; p < config->passes; p++) {
+		one_pass(config, rate, one);
+		for (unsigned int i = 0; i < PACE_QUANTILES; i++)
+			q[i][p] = one[i];
+	}
+	rig_join();
+	snprintf(name, sizeof(name), "latency.%u", config->load);
+	result = result_add(results,
+			    &(struct result_spec){"latency", name,
+						  "reception to transmission, root proven, of "
+						  "the oldest message of a packet",
+						  "tier3-ceiling", "us"},
+			    q[0], config->passes, config);
+	for (unsigned int i = 0; i < PACE_QUANTILES; i++) {
+		result_sort(q[i], config->passes);
+		json_object_set_new(quantiles, quantile_name[i],
+				    json_real(result_median(q[i], config->passes)));
+	}
+	json_object_set_new(result, "quantiles", quantiles);
+	json_object_set_new(result, "histogram", pace_histogram());
+	json_object_set_new(json_object_get(result, "parameters"), "offered_msg_per_s",
+			    json_real(rate * rig.traffic.events));
+	json_object_set_new(json_object_get(result, "parameters"), "ceiling_msg_per_s",
+			    json_real(full * rig.traffic.events));
+	rig_end();
+}

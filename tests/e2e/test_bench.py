@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""atr-bench measures what it says, and the three ratios that must not fall: tier3 to its hash
+bound, tier1 to Ed25519 alone, class D to the disk alone. Never an absolute time. A ratio is tried
+three times and the best counts, as another process on the machine only ever makes it worse. Pages
+of 2 MiB where atr-bench finds enough free ones, as it says; none for the rows."""
+import json
+import os
+import subprocess
+
+import atr_harness as harness
+from atr_harness import Report, case
+
+BENCH = os.path.join(harness.BUILD, 'app/bench/atr-bench')
+EAL = ['--', '--lcores', '0@0,1@1', '--no-huge', '--no-shconf', '--no-pci', '-m', '1000',
+       '--no-telemetry', '--force-max-simd-bitwidth=512', '--log-level=lib.eal:error']
+TRIES = 3
+SLOW = 400
+SCOPES = {'tier3-ceiling', 'class-d', 'tier1', 'bridge', 'reference'}
+STAGES = ['rx', 'parse', 'schema', 'canonical', 'authenticate', 'ruleset', 'dedup', 'limit', 'log',
+          'commit', 'fanout', 'quarantine', 'tx']
+# At least these, of those that --quick leaves.
+ROWS = ['tier1.64', 'tier1.64.ed25519', 'tier1.1024', 'tier1.1024.ed25519', 'roots.lcores1',
+        'roots.lcores2', 'bridge.t_call.1', 'bridge.t_call.32', 'bridge.t_call.1024',
+        'bridge.t_marshal.32', 'bridge.t_copy.32.64', 'bridge.t_copy.32.8192', 'tier3.mtu1500',
+        'tier3.mtu1500.io_bound', 'tier3.mtu1500.hash_bound', 'tier3.mtu9000', 'tier3.feeds8',
+        'tier3.feeds8.deliveries', 'latency.10', 'latency.50', 'latency.80', 'classd',
+        'classd.disk', 'classd.ack_latency', 'growth.one', 'growth.rules.1024',
+        'growth.topics.1024', 'growth.sources.1024', 'growth.fanout.3', 'growth.mixed',
+        'tier3.tree1', 'tier3.tree16', 'cores.1', 'cores.2']
+
+
+def bench(*args, **more):
+    return subprocess.run([BENCH, *args], capture_output=True, text=True, timeout=SLOW, check=False,
+                          **more)
+
+
+def sanitized():
+    """Whether the build under test is one with sanitizers."""
+    with open(os.path.join(harness.BUILD, 'meson-info/intro-buildoptions.json'),
+              encoding='utf-8') as file:
+        values = {option['name']: option['value'] for option in json.load(file)}
+    return values['b_sanitize'] not in ('none', [])
+
+
+def results(*args, eal=()):
+    run = bench(*args, '--json', *eal)
+    if not eal and 'EAL does not start' in run.stderr:  # another program took the pages meanwhile
+        run = bench(*args, '--json', *EAL)
+    assert run.returncode == 0, f'{args}: {run.stderr}'
+    return json.loads(run.stdout)
+
+
+def by_name(document):
+    rows = {result['name']: result for result in document['results']}
+    assert len(rows) == len(document['results']), 'two results have one name'
+    return rows
+
+
+@case
+def unfit_build_refused(_):
+    """Figures of a sanitizer build mean nothing: one sentence that names the remedy, and 2."""
+    if not sanitized():
+        return
+    run = bench('tier3', '--quick', *EAL)
+    assert run.returncode == 2, run
+    assert run.stderr.count('\n') == 1 and '--any-build' in run.stderr, run.stderr
+    assert not run.stdout, run.stdout
+
+
+@case
+def help_names_commands(_):
+    """Help lists every command, and each command's own names its options."""
+    run = bench('--help')
+    assert run.returncode == 0, run
+    for command in ('tier1', 'roots', 'bridge', 'tier3', 'class-d', 'latency', 'growth', 'cores',
+                    'all'):
+        assert f'\n  {command} ' in run.stdout, command
+        own = bench(command, '--help')
+        assert own.returncode == 0 and '--passes' in own.stdout, own
+
+
+@case
+def wrong_options_refused(_):
+    """A wrong option ends with 2 and says why; nothing is measured."""
+    for args in (['nonsense'], ['tier3', '--mtu', '40'], ['tier3', '--fanout', '2'],
+                 ['tier3', '--passes', '0'], ['tier3', '--tree', '1025'], ['tier3', '--bad']):
+        run = bench(*args)
+        assert run.returncode == 2 and run.stderr and not run.stdout, (args, run)
+
+
+@case
+def every_row_has_its_scope(_):
+    """`all` tells every row with scope, unit, repetitions, median between minimum and maximum; the
+    machine as the benches saw it; ratios to rows that are there; events as many as were sent."""
+    if sanitized():
+        return
+    document = results('all', '--quick', eal=EAL)
+    rows = by_name(document)
+    missing = [name for name in ROWS if name not in rows]
+    assert not missing, missing
+    assert document['atr_bench'] == 1
+    assert document['build']['type'] == 'release' and document['build']['sanitizers'] == 'none'
+    machine = document['machine']
+    assert machine['pages'] == '4 KiB' and machine['tsc_hz'] > 0 and machine['simd_bits'] > 0
+    for name, row in rows.items():
+        assert row['scope'] in SCOPES and row['unit'] and row['what'], row
+        assert row['repetitions'] >= 1 and row['parameters'], row
+        assert 0 < row['minimum'] <= row['median'] <= row['maximum'], row
+        for ratio in row.get('ratios', []):
+            reference = rows[ratio['reference']]
+            assert abs(ratio['value'] - row['median'] / reference['median']) < 1e-6 * \
+                max(1, ratio['value']), (name, ratio)
+
+
+@case
+def stages_and_checks(_):
+    """tier3 names the time of every stage, and that all that was sent was admitted and delivered to
+    every feed of its topic."""
+    if sanitized():
+        return
+    rows = by_name(results('tier3', '--quick', '--feeds', '8', '--fanout', '3', eal=EAL))
+    row = rows['tier3.mtu1500']
+    assert [stage['name'] for stage in row['stages']] == STAGES, row['stages']
+    assert abs(sum(stage['share'] for stage in row['stages']) - 1) < 1e-6
+    assert row['checks']['admitted'] > 0
+    assert row['checks']['delivered'] == 3 * row['checks']['admitted'], row['checks']
+    assert row['checks']['roots_verified'] > 0 and row['checks']['roots_per_second'] > 0
+
+
+def holds(least, name, to, *command):
+    seen = []
+    for _ in range(TRIES):
+        row = by_name(results(*command))[name]
+        seen.append(next(ratio['value'] for ratio in row['ratios'] if ratio['to'] == to))
+        if seen[-1] >= least:
+            return
+    raise AssertionError(f'{name} is {seen} of {to}, not {least}; load {os.getloadavg()[0]:.1f}')
+
+
+@case
+def tier3_to_hash_bound(_):
+    """The data path with all gates does not fall below a quarter of hashing alone."""
+    if not sanitized():
+        holds(0.25, 'tier3.mtu1500', 'hash bound', 'tier3', '--passes', '5', '--frames', '1024')
+
+
+@case
+def tier1_to_ed25519(_):
+    """An envelope costs little more than its signature."""
+    if not sanitized():
+        holds(0.7, 'tier1.1024', 'Ed25519 alone', 'tier1', '--payload', '1024', '--passes', '3')
+
+
+@case
+def class_d_to_disk(_):
+    """Class D does not fall below half of what the disk syncs."""
+    if not sanitized():
+        holds(0.5, 'classd', 'disk alone', 'class-d', '--passes', '3', '--frames', '4096')
+
+
+if __name__ == '__main__':
+    Report.main()
