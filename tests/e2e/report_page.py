@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a page of atr-bench report must draw of a file of results, by the names that benches give."""
+"""What a page of atr-bench report must draw of a file of results, by the names of the benches."""
 import re
 import xml.etree.ElementTree as ElementTree
 

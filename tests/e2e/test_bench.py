@@ -14,6 +14,7 @@ import report_page
 from atr_harness import Report, case
 
 BENCH = os.path.join(harness.BUILD, 'app/bench/atr-bench')
+SAMPLE = os.path.join(harness.ROOT, 'tests/data/bench-results.json')
 EAL = ['--', '--lcores', '0@0,1@1', '--no-huge', '--no-shconf', '--no-pci', '-m', '1000',
        '--no-telemetry', '--force-max-simd-bitwidth=512', '--log-level=lib.eal:error']
 TRIES = 3
@@ -100,7 +101,7 @@ def check_page(document):
         run = bench('report', '--from', path)
     assert run.returncode == 0, run.stderr
     report_page.check(run.stdout, document)
-    with open(os.path.join(harness.ROOT, 'tests/data/bench-results.json'), encoding='utf-8') as file:
+    with open(SAMPLE, encoding='utf-8') as file:
         sample = report_page.kinds(json.load(file))
     unknown = report_page.kinds(document) - sample
     assert not unknown, f'measure tests/data/bench-results.json again: it lacks {unknown}'
