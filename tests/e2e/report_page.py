@@ -10,6 +10,7 @@ VARIED = re.compile(r'growth\.|cores\.|tier3\.tree')
 PLOTTED = (STACKED, ('latency.10', 'latency.50', 'latency.80', 'classd.ack_latency'),
            ('cores.1', 'cores.2'), ('tier3.tree1', 'tier3.tree16'),
            ('growth.fanout.3', 'growth.mixed'))
+TILES = 8
 
 
 def rows(document):
@@ -63,6 +64,7 @@ def check(html, document):
     missing = [name for names in PLOTTED for name in names if name not in rows(document)]
     assert not missing, missing
     assert 'Not in these results' not in html and 'No model' not in html
+    assert html.count('<div class="tile">') == TILES, html.count('<div class="tile">')
     wanted, drawn = expected(document), drawings(html)
     assert sorted(drawn) == sorted(wanted), (sorted(drawn), sorted(wanted))
     for name, labels in wanted.items():

@@ -112,13 +112,18 @@ class Lab:
 
 
 @case
-def model_reference_and_errors(_lab):
+def model_reference_and_errors(lab):
     model = json.loads(bench('model', '--from', RESULTS, '--json'))
     scenarios = model['scenarios']
     assert int(scenarios['A']['reference']) == 178571
     assert int(scenarios['B']['reference']) == 6451612
     assert round(scenarios['C']['reference']) == 10000000
+    rows = report_page.rows(lab.results)
+    assert scenarios['A']['measured'] == rows['tier1.64']['median'], scenarios
+    assert scenarios['B']['measured_by'] == 'tier3.tree64' and 'measured' not in scenarios['C']
     assert round(model['amdahl']['reference']['speedup'], 2) == 16.81
+    here = model['amdahl']['here']
+    assert abs(here['speedup'] * (1 - here['p'] + here['p'] / here['s']) - 1) < 1e-4, here
     assert [row['n'] for row in model['predicted']] == [2 ** i for i in range(17)]
     terms = model['terms']['measured']
     for row in model['measured']:
@@ -167,7 +172,7 @@ def every_figure_is_plotted(lab):
 @case
 def renamed_figures_are_missed(lab):
     """The check above sees a figure of a plot that goes by another name."""
-    for name in 'tier3.mtu9000', 'latency.50', 'growth.mixed', 'cores.2', 'tier3.tree16':
+    for name in 'tier1.64', 'tier3.mtu9000', 'latency.50', 'growth.mixed', 'cores.2', 'tier3.tree16':
         document = dict(lab.results, results=[
             dict(result, name='other' if result['name'] == name else result['name'])
             for result in lab.results['results']])
