@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The page's part about the three-tier model. */
+#include <math.h>
+
 #include "report.h"
 #include "svg.h"
 
@@ -44,8 +46,7 @@ static void plot(const struct model *m, FILE *out)
 static void cell(FILE *out, double rate)
 {
 	fputs("<td class=\"n\">", out);
-	if (rate > 0)
-		report_number(rate, "msg/s", out);
+	report_number(rate, "msg/s", out);
 	fputs("</td>", out);
 }
 
@@ -93,11 +94,13 @@ static void scenarios(const struct model *m, FILE *out)
 			svg_escape(out, s->from->name);
 			fputs("</small>", out);
 		}
-		fputs("</td>", out);
-		cell(out, s->reference);
-		cell(out, s->predicted);
-		cell(out, s->measured);
-		fputs("</tr>\n", out);
+		/* In full, as the reference figures are known. */
+		fprintf(out, "</td><td class=\"n\">%.0f</td><td class=\"n\">%.0f</td>",
+			floor(s->reference), floor(s->predicted));
+		fputs("<td class=\"n\">", out);
+		if (s->from)
+			fprintf(out, "%.0f", s->measured);
+		fputs("</td></tr>\n", out);
 	}
 	fputs("</table></div>\n", out);
 }

@@ -263,6 +263,13 @@ def every_figure_is_in_the_table(lab):
 
 
 @case
+def scenarios_are_the_contracts(lab):
+    shown = lab.browser.run('return document.body.textContent')
+    for number in '178571', '6451612', '10000000':
+        assert number in shown, number
+
+
+@case
 def text_of_files_stays_text(lab):
     shown = lab.browser.run('return document.body.textContent')
     assert HOSTILE in shown
