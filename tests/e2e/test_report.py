@@ -172,7 +172,8 @@ def every_figure_is_plotted(lab):
 @case
 def renamed_figures_are_missed(lab):
     """The check above sees a figure of a plot that goes by another name."""
-    for name in 'tier1.64', 'tier3.mtu9000', 'latency.50', 'growth.mixed', 'cores.2', 'tier3.tree16':
+    for name in ('tier1.64', 'tier3.mtu9000', 'latency.50', 'growth.mixed', 'cores.2',
+                 'tier3.tree16'):
         document = dict(lab.results, results=[
             dict(result, name='other' if result['name'] == name else result['name'])
             for result in lab.results['results']])

@@ -42,6 +42,7 @@ static void test_terms(void **state)
 		double tree = figure_number(m.row[i].figure->parameters, "tree", 0);
 
 		assert_true(tree == pow(4, i));
+		assert_non_null(strstr(m.row[i].figure->name, "tier3.tree"));
 		assert_true(m.row[i].n == (21 - i) * tree);
 	}
 	assert_true(m.terms.data == 1 / m.row[m.rows - 1].rate);
