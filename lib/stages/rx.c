@@ -169,6 +169,7 @@ static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned
 			     (uint16_t)(room - room % HASH_LANES));
 	shard->rx.polls++;
 	shard->rx.empty_polls += n == 0;
+	shard->overload.full |= n == ATR_RX_BURST;
 	shard->rx.packets += n;
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = mbuf[i];
