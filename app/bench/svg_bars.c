@@ -114,7 +114,8 @@ static void stack_legend(FILE *out, const struct svg_stack *plot, double y)
 {
 	for (size_t p = 0; p < plot->parts; p++) {
 		double left = BAR_LEFT + (double)(p % LEGEND_COLS) * SVG_WIDTH / LEGEND_COLS;
-		double top = y + SVG_ROW * (double)(p / LEGEND_COLS);
+		size_t line = p / LEGEND_COLS;
+		double top = y + SVG_ROW * (double)line;
 
 		svg_rectangle(out, left, top - SVG_SWATCH + 1, SVG_SWATCH, SVG_SWATCH,
 			      (unsigned int)p, plot->name[p]);
