@@ -8,14 +8,23 @@
 
 #define USUAL_TREE   256
 #define USUAL_MTU    1500
+#define TIER1        "tier1"
+#define PAYLOAD      "payload"
+#define TREE_NAMED   "tier3.tree"
 #define BATCH_N      1000 /* scenario B */
 #define NS           1e-9
-#define N_MAX        1e9 /* more messages than a signature can have */
+#define NEAR         0.25 /* of a scenario's N */
+#define N_MAX        1e9  /* more messages than a signature can have */
 #define BRIDGE_NAME  "bridge.t_marshal.1"
 #define BRIDGE_NAMED (sizeof(BRIDGE_NAME) - 1)
 
 /* Rows of one data lcore and the smallest plan, so that they differ in the size of trees alone. */
 static const char *const ones[] = {"topics", "rules", "sources", "feeds", "fanout", "data_lcores"};
+
+static bool is_rate(const struct figure *f)
+{
+	return strstr(f->unit, "/s") && f->median > 0;
+}
 
 static bool is_tree_row(const struct figure *f)
 {
@@ -42,28 +51,47 @@ static void add_row(struct model *model, const struct figure *f)
 {
 	double n = round(f->median / figure_number(f->checks, "roots_per_second", 0));
 
-	if (!(n >= 1 && n <= N_MAX) || model->rows == MODEL_ROWS_MAX)
+	if (!(n >= 1 && n <= N_MAX))
 		return;
-	for (unsigned int i = 0; i < model->rows; i++)
-		if (model->row[i].n == n)
-			return;
+	for (unsigned int i = 0; i < model->rows; i++) {
+		if (model->row[i].n != n)
+			continue;
+		/* Trees of all sizes are measured one after the other: rather these. */
+		if (strncmp(f->name, TREE_NAMED, strlen(TREE_NAMED)) == 0)
+			model->row[i] = (struct model_row){f, n, f->median};
+		return;
+	}
+	if (model->rows == MODEL_ROWS_MAX)
+		return;
 	model->row[model->rows++] = (struct model_row){f, n, f->median};
 }
 
-/* The fastest of a bench and scope, in something a second. */
-static const struct figure *fastest(const struct figures *figures, const char *bench,
-				    const char *scope)
+/* Envelopes a second, with the smallest payload. */
+static const struct figure *find_tier1(const struct figures *figures)
 {
 	const struct figure *best = NULL;
 
 	for (size_t i = 0; i < figures->count; i++) {
 		const struct figure *f = &figures->figure[i];
 
-		if (strcmp(f->bench, bench) == 0 && strcmp(f->scope, scope) == 0 &&
-		    strstr(f->unit, "/s") && f->median > 0 && (!best || f->median > best->median))
+		if (strcmp(f->bench, TIER1) == 0 && strcmp(f->scope, TIER1) == 0 && is_rate(f) &&
+		    (!best || figure_number(f->parameters, PAYLOAD, 0) <
+				      figure_number(best->parameters, PAYLOAD, 0)))
 			best = f;
 	}
 	return best;
+}
+
+/* Signatures a second, measured beside these envelopes. */
+static const struct figure *find_control(const struct figures *figures, const struct figure *tier1)
+{
+	for (unsigned int r = 0; tier1 && r < tier1->ratios; r++) {
+		const struct figure *f = figures_find(figures, tier1->ratio[r].reference);
+
+		if (f && strcmp(f->scope, "reference") == 0 && is_rate(f))
+			return f;
+	}
+	return NULL;
 }
 
 static const struct figure *find_bridge(const struct figures *figures)
@@ -98,31 +126,38 @@ static const struct model_row *usual_row(const struct model *model)
 	return &model->row[model->rows - 1];
 }
 
-static double measured_at(const struct model *model, double n)
+/* What was measured at the N of a scenario, or near it. */
+static void set_measured(struct model *model, struct model_scenario *scenario)
 {
-	const struct model_row *row = nearest(model, n);
+	const struct model_row *row = nearest(model, scenario->n);
 
-	return row->n == n ? row->rate : 0;
+	if (scenario->n == 1) {
+		scenario->measured = model->tier1_from->median;
+		scenario->from = model->tier1_from;
+	} else if (fabs(row->n / scenario->n - 1) <= NEAR) {
+		scenario->measured = row->rate;
+		scenario->from = row->figure;
+	}
 }
 
 static void scenarios(struct model *model)
 {
 	const struct atr_perf_terms *r = &atr_perf_reference, *m = &model->terms;
 
-	model->scenario[0] = (struct model_scenario){"A",
-						     "a signature a message",
-						     1,
-						     atr_perf_rate(r, 1),
-						     atr_perf_rate(m, 1),
-						     measured_at(model, 1)};
+	model->scenario[0] = (struct model_scenario){
+		"A", "a signature a message", 1, atr_perf_rate(r, 1), atr_perf_rate(m, 1), 0, NULL};
 	model->scenario[1] = (struct model_scenario){"B",
 						     "a signature for 1,000 messages",
 						     BATCH_N,
 						     atr_perf_rate(r, BATCH_N),
 						     atr_perf_rate(m, BATCH_N),
-						     measured_at(model, BATCH_N)};
+						     0,
+						     NULL};
 	model->scenario[2] = (struct model_scenario){
-		"C", "the data plane owns the loop", 0, atr_perf_limit(r), atr_perf_limit(m), 0};
+		"C", "the data plane owns the loop", 0, atr_perf_limit(r), atr_perf_limit(m), 0,
+		NULL};
+	set_measured(model, &model->scenario[0]);
+	set_measured(model, &model->scenario[1]);
 }
 
 static int missing(char *error, size_t size, const char *what)
@@ -139,13 +174,13 @@ int model_make(struct model *model, const struct figures *figures, char *error, 
 	for (size_t i = 0; i < figures->count; i++)
 		if (is_tree_row(&figures->figure[i]))
 			add_row(model, &figures->figure[i]);
-	model->control_from = fastest(figures, "tier1", "reference");
-	model->tier1_from = fastest(figures, "tier1", "tier1");
+	model->tier1_from = find_tier1(figures);
+	model->control_from = find_control(figures, model->tier1_from);
 	model->bridge_from = find_bridge(figures);
 	if (model->rows == 0)
 		return missing(error, error_size, "tier3 at an MTU of 1,500");
 	if (!model->control_from || !model->tier1_from)
-		return missing(error, error_size, "tier1");
+		return missing(error, error_size, TIER1);
 	if (!model->bridge_from)
 		return missing(error, error_size, BRIDGE_NAME);
 	qsort(model->row, model->rows, sizeof(model->row[0]), by_n);

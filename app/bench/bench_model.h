@@ -25,7 +25,8 @@ struct model_scenario {
 	const char *name, *what;
 	double n; /* 0: without end */
 	double reference, predicted;
-	double measured; /* 0: nothing was measured at this N */
+	double measured;           /* 0: nothing was measured near this N */
+	const struct figure *from; /* what measured it, or NULL */
 };
 
 struct model {

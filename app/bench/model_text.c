@@ -76,8 +76,8 @@ static void print_scenarios(const struct model *m, FILE *out)
 
 		fprintf(out, "  %s: %-33s %12.0f %12.0f", s->name, s->what, floor(s->reference),
 			floor(s->predicted));
-		if (s->measured > 0)
-			fprintf(out, " %12.0f", s->measured);
+		if (s->from)
+			fprintf(out, " %12.0f  %s", s->measured, s->from->name);
 		fputc('\n', out);
 	}
 }
@@ -151,8 +151,10 @@ static json_t *scenarios_json(const struct model *m)
 		json_t *one = json_pack("{s:s, s:f, s:f}", "what", s->what, "reference",
 					s->reference, "our_terms", s->predicted);
 
-		if (s->measured > 0)
+		if (s->from) {
 			json_object_set_new(one, "measured", json_real(s->measured));
+			json_object_set_new(one, "measured_by", json_string(s->from->name));
+		}
 		json_object_set_new(object, s->name, one);
 	}
 	return object;

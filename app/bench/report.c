@@ -18,7 +18,7 @@ static void head(const struct figures *figures, FILE *out)
 	fputs("</style></head>\n<body><main>\n<h1>ATR, measured</h1>\n<p class=\"soft\">Begun ",
 	      out);
 	svg_escape(out, figures->began);
-	fputs(". Medians of so many runs, from the lowest to the highest; each with its scope: "
+	fputs(". Medians, with the lowest and the highest of so many runs; each with its scope: "
 	      "tier3-ceiling is data lcores from ring to ring with durability none, class-d the "
 	      "same with every message written and synced before it is published, tier1 the "
 	      "control lcore, bridge the rings between the two, reference what bounds them.</p>\n",

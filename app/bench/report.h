@@ -28,6 +28,8 @@ void report_facts(const char *heading, const json_t *facts, FILE *out);
 /* A drawing's frame: its heading before, and behind it the frame's end. */
 void report_figure(const char *heading, FILE *out);
 void report_figure_end(FILE *out);
+/* Rates with a prefix ("12.5M"), other quantities in full. */
+void report_number(double value, const char *unit, FILE *out);
 void report_not_measured(const char *bench, FILE *out);
 
 #endif

@@ -5,8 +5,7 @@
 #include "report.h"
 #include "svg.h"
 
-#define POINTS  17 /* powers of two from 1 to MODEL_N_MAX */
-#define DIGITS  4
+#define POINTS  17  /* powers of two from 1 to MODEL_N_MAX */
 #define US      1e6 /* in a second */
 #define PERCENT 100.0
 
@@ -44,12 +43,11 @@ static void plot(const struct model *m, FILE *out)
 	report_figure_end(out);
 }
 
-static void cell(FILE *out, double value)
+static void cell(FILE *out, double rate)
 {
-	char text[SVG_LABEL_MAX];
-
-	svg_number(value, DIGITS, text);
-	fprintf(out, "<td class=\"n\">%s</td>", text);
+	fputs("<td class=\"n\">", out);
+	report_number(rate, "msg/s", out);
+	fputs("</td>", out);
 }
 
 static void terms(const struct model *m, FILE *out)
@@ -84,15 +82,25 @@ static void terms(const struct model *m, FILE *out)
 static void scenarios(const struct model *m, FILE *out)
 {
 	fputs("<div class=\"wide\"><table>\n<tr><th>scenario, messages a second</th>"
-	      "<th class=\"n\">reference terms</th><th class=\"n\">measured terms</th></tr>\n",
+	      "<th class=\"n\">reference terms</th><th class=\"n\">measured terms</th>"
+	      "<th class=\"n\">measured</th></tr>\n",
 	      out);
 	for (unsigned int i = 0; i < MODEL_SCENARIOS; i++) {
 		const struct model_scenario *s = &m->scenario[i];
 
-		fprintf(out,
-			"<tr><td>%s: %s</td><td class=\"n\">%.0f</td><td class=\"n\">%.0f</td>"
-			"</tr>\n",
-			s->name, s->what, floor(s->reference), floor(s->predicted));
+		fprintf(out, "<tr><td>%s: %s", s->name, s->what);
+		if (s->from) {
+			fputs("<small>", out);
+			svg_escape(out, s->from->name);
+			fputs("</small>", out);
+		}
+		/* In full, as the reference figures are known. */
+		fprintf(out, "</td><td class=\"n\">%.0f</td><td class=\"n\">%.0f</td>",
+			floor(s->reference), floor(s->predicted));
+		fputs("<td class=\"n\">", out);
+		if (s->from)
+			fprintf(out, "%.0f", s->measured);
+		fputs("</td></tr>\n", out);
 	}
 	fputs("</table></div>\n", out);
 }

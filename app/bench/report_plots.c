@@ -20,7 +20,10 @@
 #define NS           1e9
 #define PERCENT      100.0
 #define GROWTH       "growth."
+#define TREE         "tier3.tree"
+#define CORES        "cores."
 #define HASH_BOUND   "hash bound"
+#define ONE_OF_EACH  "one of each"
 
 void report_figure(const char *heading, FILE *out)
 {
@@ -43,6 +46,12 @@ void report_not_measured(const char *bench, FILE *out)
 static bool starts(const struct figure *f, const char *prefix)
 {
 	return strncmp(f->name, prefix, strlen(prefix)) == 0;
+}
+
+/* Measured to see how it grows; its bounds are those of the others. */
+static bool is_variation(const struct figure *f)
+{
+	return starts(f, GROWTH) || starts(f, TREE) || starts(f, CORES);
 }
 
 static bool is_rate(const struct figure *f)
@@ -241,7 +250,7 @@ static void gaps(const struct figures *figures, FILE *out)
 	for (size_t i = 0; i < figures->count; i++) {
 		const struct figure *f = &figures->figure[i];
 
-		for (unsigned int r = 0; r < f->ratios && !starts(f, GROWTH); r++) {
+		for (unsigned int r = 0; r < f->ratios && !is_variation(f); r++) {
 			const struct figure *b = figures_find(figures, f->ratio[r].reference);
 
 			if (!b || !is_rate(b) || !is_rate(f) || strcmp(b->unit, f->unit) != 0)
@@ -267,7 +276,7 @@ void report_ratios(const struct figures *figures, FILE *out)
 	for (size_t i = 0; i < figures->count; i++) {
 		const struct figure *f = &figures->figure[i];
 
-		for (unsigned int r = 0; r < f->ratios && !starts(f, GROWTH); r++)
+		for (unsigned int r = 0; r < f->ratios && !is_variation(f); r++)
 			add_bar(&bars, f->name, f->ratio[r].to, f->ratio[r].value, 0, 0);
 	}
 	if (bars.count == 0) {
@@ -324,8 +333,11 @@ static void quantile_table(const struct figures *figures, FILE *out)
 		fputs("<tr><td>", out);
 		svg_escape(out, f->name);
 		fputs("</td>", out);
-		for (unsigned int q = 0; q < FIGURE_QUANTILES; q++)
-			fprintf(out, "<td class=\"n\">%.4g</td>", f->quantile[q]);
+		for (unsigned int q = 0; q < FIGURE_QUANTILES; q++) {
+			fputs("<td class=\"n\">", out);
+			report_number(f->quantile[q], f->unit, out);
+			fputs("</td>", out);
+		}
 		fputs("<td>", out);
 		svg_escape(out, f->unit);
 		fputs("</td><td>", out);
@@ -353,11 +365,10 @@ void report_latency(const struct figures *figures, FILE *out)
 		report_not_measured("latency", out);
 }
 
-/* What a growth figure is to one of each: as it says itself. */
 static const struct figure_ratio *growth_of(const struct figure *f)
 {
-	for (unsigned int r = 0; starts(f, GROWTH) && r < f->ratios; r++)
-		if (!strstr(f->ratio[r].to, "bound"))
+	for (unsigned int r = 0; r < f->ratios; r++)
+		if (strcmp(f->ratio[r].to, ONE_OF_EACH) == 0)
 			return &f->ratio[r];
 	return NULL;
 }
@@ -383,7 +394,7 @@ static void growth(const struct figures *figures, FILE *out)
 					      "larger trees as a ratio to one of each."},
 				     .x_label = "ratio of medians",
 				     .mark = 1,
-				     .mark_label = "one of each"},
+				     .mark_label = ONE_OF_EACH},
 		  out);
 }
 
@@ -394,7 +405,7 @@ static void cores(const struct figures *figures, FILE *out)
 	for (size_t i = 0; i < figures->count; i++) {
 		const struct figure *f = &figures->figure[i];
 
-		if (starts(f, "cores.") && is_rate(f) && strcmp(f->scope, "reference") != 0)
+		if (starts(f, CORES) && is_rate(f) && strcmp(f->scope, "reference") != 0)
 			add_bar(&bars, f->name, NULL, f->median, f->minimum, f->maximum);
 	}
 	if (bars.count == 0) {

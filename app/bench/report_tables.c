@@ -6,8 +6,9 @@
 #include "report.h"
 #include "svg.h"
 
-#define DIGITS  4
-#define PERCENT 100.0
+#define DIGITS      4
+#define FOUR_DIGITS 1000
+#define PERCENT     100.0
 
 /* The figures that the contract asks for, as far as they were measured. */
 static const struct {
@@ -23,12 +24,18 @@ static const struct {
 	{"latency.50", "latency at half load"},
 };
 
-static void quantity(FILE *out, double value)
+void report_number(double value, const char *unit, FILE *out)
 {
 	char text[SVG_LABEL_MAX];
 
-	svg_number(value, DIGITS, text);
-	fprintf(out, "%s ", text);
+	if (strstr(unit, "/s")) {
+		svg_number(value, DIGITS, text);
+		fputs(text, out);
+	} else if (value >= FOUR_DIGITS) {
+		fprintf(out, "%.0f", value);
+	} else {
+		fprintf(out, "%.*g", DIGITS, value);
+	}
 }
 
 static void tile(const struct figure *f, const char *label, FILE *out)
@@ -36,19 +43,18 @@ static void tile(const struct figure *f, const char *label, FILE *out)
 	fputs("<div class=\"tile\"><span>", out);
 	svg_escape(out, label);
 	fputs("</span><b>", out);
-	quantity(out, f->median);
-	fputs("<small>", out);
+	report_number(f->median, f->unit, out);
+	fputs(" <small>", out);
 	svg_escape(out, f->unit);
 	fputs("</small></b><span>", out);
-	quantity(out, f->minimum);
-	fputs("to ", out);
-	quantity(out, f->maximum);
-	fputs("in ", out);
-	fprintf(out, "%.0f runs; scope ", f->repetitions);
+	report_number(f->minimum, f->unit, out);
+	fputs(" to ", out);
+	report_number(f->maximum, f->unit, out);
+	fprintf(out, " in %.0f runs; scope ", f->repetitions);
 	svg_escape(out, f->scope);
 	fputs("</span>", out);
 	for (unsigned int r = 0; r < f->ratios; r++) {
-		fprintf(out, "<span>%.0f%% of ", PERCENT * f->ratio[r].value);
+		fprintf(out, "<span>%.3g%% of ", PERCENT * f->ratio[r].value);
 		svg_escape(out, f->ratio[r].to);
 		fputs("</span>", out);
 	}
@@ -67,12 +73,11 @@ void report_tiles(const struct figures *figures, FILE *out)
 	fputs("</div>\n", out);
 }
 
-static void number_cell(FILE *out, double value)
+static void number_cell(double value, const struct figure *f, FILE *out)
 {
-	char text[SVG_LABEL_MAX];
-
-	svg_number(value, DIGITS, text);
-	fprintf(out, "<td class=\"n\">%s</td>", text);
+	fputs("<td class=\"n\">", out);
+	report_number(value, f->unit, out);
+	fputs("</td>", out);
 }
 
 static void result_row(const struct figure *f, FILE *out)
@@ -88,9 +93,9 @@ static void result_row(const struct figure *f, FILE *out)
 	fputs("</small></td><td>", out);
 	svg_escape(out, f->scope);
 	fputs("</td>", out);
-	number_cell(out, f->median);
-	number_cell(out, f->minimum);
-	number_cell(out, f->maximum);
+	number_cell(f->median, f, out);
+	number_cell(f->minimum, f, out);
+	number_cell(f->maximum, f, out);
 	fputs("<td>", out);
 	svg_escape(out, f->unit);
 	fprintf(out, "</td><td class=\"n\">%.0f</td></tr>\n", f->repetitions);

@@ -184,10 +184,9 @@ void svg_x_axis(FILE *out, const struct svg_scale *x, double top, double bottom,
 		fprintf(out, "<path class=\"%s\" d=\"M%.1f %.1fV%.1f\"/>", i ? "grid" : "axis", at,
 			top, bottom);
 		svg_number(ticks[i], TICK_DIGITS, text);
-		svg_write(out, at, bottom + SVG_ROW - SVG_BASE, SVG_MIDDLE, X_TICK_ROOM, "tick",
-			  text);
+		svg_write(out, at, bottom + SVG_ROW - 1, SVG_MIDDLE, X_TICK_ROOM, "tick", text);
 	}
-	svg_write(out, (x->from + x->to) / 2, bottom + 2 * SVG_ROW - SVG_BASE, SVG_MIDDLE,
+	svg_write(out, (x->from + x->to) / 2, bottom + 2 * SVG_ROW - 1, SVG_MIDDLE,
 		  2 * fmin((x->from + x->to) / 2, SVG_WIDTH - (x->from + x->to) / 2), "label",
 		  label);
 }
@@ -204,7 +203,7 @@ void svg_y_axis(FILE *out, const struct svg_scale *y, double left, double right,
 		fprintf(out, "<path class=\"%s\" d=\"M%.1f %.1fH%.1f\"/>", i ? "grid" : "axis",
 			left, at, right);
 		svg_number(ticks[i], TICK_DIGITS, text);
-		svg_write(out, left - SVG_BASE, at + SVG_BASE, SVG_END, left - SVG_BASE, "tick",
+		svg_write(out, left - SVG_BASE, at + SVG_BASE - 1, SVG_END, left - SVG_BASE, "tick",
 			  text);
 	}
 	svg_write(out, SVG_BASE, SVG_ROW - SVG_BASE, SVG_START, SVG_WIDTH - SVG_BASE, "label",

@@ -7,7 +7,7 @@
 #include "svg_internal.h"
 
 #define BAR_LEFT     4.0
-#define VALUE_ROOM   60.0
+#define VALUE_ROOM   54.0
 #define LABEL_INSIDE 30.0 /* a part at least so wide says its value */
 #define BUCKET_MIN   3.0  /* narrower buckets are drawn together */
 #define BAR_STEP     (SVG_ROW + SVG_SEGMENT + 4)
@@ -15,10 +15,9 @@
 #define TITLE_MAX    320
 #define PERCENT      100.0
 
-static double bars_right(void)
-{
-	return SVG_WIDTH - SVG_RIGHT;
-}
+/* Values stand in a column of their own, where no bar, grid line or mark crosses them. */
+#define BARS_RIGHT  (SVG_WIDTH - VALUE_ROOM - SVG_RIGHT)
+#define VALUE_RIGHT (SVG_WIDTH - SVG_BASE)
 
 static void whisker(FILE *out, const struct svg_scale *x, const struct svg_bar *bar, double y)
 {
@@ -37,7 +36,7 @@ static void one_bar(FILE *out, const struct svg_scale *x, const struct svg_bar *
 	svg_number(bar->value, SVG_DIGITS, value);
 	svg_write(out, BAR_LEFT, y + SVG_ROW - SVG_BASE, SVG_START,
 		  SVG_WIDTH - BAR_LEFT - VALUE_ROOM, "halo", bar->label);
-	svg_write(out, bars_right(), y + SVG_ROW - SVG_BASE, SVG_END, VALUE_ROOM, "value", value);
+	svg_write(out, VALUE_RIGHT, y + SVG_ROW - SVG_BASE, SVG_END, VALUE_ROOM, "value", value);
 	svg_rectangle(out, BAR_LEFT, y + SVG_ROW, svg_at(x, bar->value) - BAR_LEFT, SVG_SEGMENT, 0,
 		      value);
 	whisker(out, x, bar, y + SVG_ROW);
@@ -56,7 +55,7 @@ void svg_bars(FILE *out, const struct svg_bars *plot)
 	}
 	if (values)
 		values[n++] = plot->mark;
-	x = svg_scale_over(false, values, n, BAR_LEFT, bars_right());
+	x = svg_scale_over(false, values, n, BAR_LEFT, BARS_RIGHT);
 	free(values);
 	svg_begin(out, &plot->head, bottom + 2 * SVG_ROW + SVG_BASE);
 	svg_x_axis(out, &x, SVG_ROW, bottom, plot->x_label);
@@ -94,7 +93,7 @@ static void stack_row(FILE *out, const struct svg_stack *plot, const struct svg_
 	svg_write(out, BAR_LEFT, y + SVG_ROW - SVG_BASE, SVG_START,
 		  SVG_WIDTH - BAR_LEFT - VALUE_ROOM, "halo", row->label);
 	svg_number(sum_of(row->part, plot->parts), SVG_DIGITS, value);
-	svg_write(out, bars_right(), y + SVG_ROW - SVG_BASE, SVG_END, VALUE_ROOM, "value", value);
+	svg_write(out, VALUE_RIGHT, y + SVG_ROW - SVG_BASE, SVG_END, VALUE_ROOM, "value", value);
 	for (size_t p = 0; p < plot->parts; p++) {
 		double from = svg_at(x, before), to = svg_at(x, before += row->part[p]);
 
@@ -133,7 +132,7 @@ void svg_stack(FILE *out, const struct svg_stack *plot)
 
 	for (size_t r = 0; r < plot->rows; r++)
 		largest = fmax(largest, sum_of(plot->row[r].part, plot->parts));
-	x = svg_scale_over(false, &largest, 1, BAR_LEFT, bars_right());
+	x = svg_scale_over(false, &largest, 1, BAR_LEFT, BARS_RIGHT);
 	svg_begin(out, &plot->head, legend + SVG_ROW * (double)lines);
 	svg_x_axis(out, &x, SVG_BASE, bottom, plot->x_label);
 	for (size_t r = 0; r < plot->rows; r++)
@@ -178,31 +177,27 @@ static void gather(const struct svg_histogram *plot, size_t first, size_t last,
 	}
 }
 
+/* Lines at the marks, and below the plot what they say, in the same order. */
 static void marks(FILE *out, const struct svg_histogram *plot, const struct svg_scale *x,
 		  double top, double bottom)
 {
-	char text[TITLE_MAX], value[SVG_LABEL_MAX];
+	char text[TITLE_MAX] = "", value[SVG_LABEL_MAX];
+	size_t used = 0;
 
-	/* Lines first: what they say stands above all of them. */
-	for (size_t m = 0; m < plot->marks; m++)
+	for (size_t m = 0; m < plot->marks && used < sizeof(text); m++) {
 		fprintf(out, "<path class=\"mark dashed\" d=\"M%.1f %.1fV%.1f\"/>\n",
 			svg_at(x, plot->mark[m].at), top, bottom);
-	for (size_t m = 0; m < plot->marks; m++) {
-		double at = svg_at(x, plot->mark[m].at), foot = top + SVG_ROW * (double)(m + 1);
-		bool left = at > SVG_WIDTH * 0.6;
-
 		svg_number(plot->mark[m].at, SVG_DIGITS, value);
-		snprintf(text, sizeof(text), "%s %s", plot->mark[m].label, value);
-		svg_write(out, left ? at - SVG_BASE : at + SVG_BASE, foot - SVG_BASE,
-			  left ? SVG_END : SVG_START, left ? at - SVG_BASE : SVG_WIDTH - at, "halo",
-			  text);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %s",
+					 m > 0 ? ", " : "dashed: ", plot->mark[m].label, value);
 	}
+	svg_write(out, SVG_LEFT, bottom + 3 * SVG_ROW, SVG_START, SVG_WIDTH - SVG_LEFT, NULL, text);
 }
 
 void svg_histogram(FILE *out, const struct svg_histogram *plot)
 {
 	double top = 2 * SVG_ROW - SVG_BASE, bottom = top + SVG_PLOT;
-	double right = bars_right();
+	double right = SVG_WIDTH - SVG_RIGHT;
 	struct columns columns = {.count = 0};
 	char title[SVG_LABEL_MAX];
 	struct svg_scale x, y;
@@ -212,7 +207,7 @@ void svg_histogram(FILE *out, const struct svg_histogram *plot)
 	x = svg_scale_over(true, plot->edge + first, last - first + 1, SVG_LEFT, right);
 	gather(plot, first, last, &x, &columns);
 	y = svg_scale_over(false, columns.share, columns.count, bottom, top);
-	svg_begin(out, &plot->head, bottom + 2 * SVG_ROW + SVG_BASE);
+	svg_begin(out, &plot->head, bottom + 3 * SVG_ROW + SVG_BASE);
 	svg_y_axis(out, &y, SVG_LEFT, right, plot->y_label);
 	svg_x_axis(out, &x, top, bottom, plot->x_label);
 	for (size_t i = 0; i < columns.count; i++) {

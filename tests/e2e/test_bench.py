@@ -7,11 +7,14 @@ of 2 MiB where atr-bench finds enough free ones, as it says; none for the rows."
 import json
 import os
 import subprocess
+import tempfile
 
 import atr_harness as harness
+import report_page
 from atr_harness import Report, case
 
 BENCH = os.path.join(harness.BUILD, 'app/bench/atr-bench')
+SAMPLE = os.path.join(harness.ROOT, 'tests/data/bench-results.json')
 EAL = ['--', '--lcores', '0@0,1@1', '--no-huge', '--no-shconf', '--no-pci', '-m', '1000',
        '--no-telemetry', '--force-max-simd-bitwidth=512', '--log-level=lib.eal:error']
 TRIES = 3
@@ -89,6 +92,21 @@ def wrong_options_refused(_):
         assert run.returncode == 2 and run.stderr and not run.stdout, (args, run)
 
 
+def check_page(document):
+    """The page plots what was measured, and the sample of results has the benches' names."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'results.json')
+        with open(path, 'w', encoding='utf-8') as file:
+            json.dump(document, file)
+        run = bench('report', '--from', path)
+    assert run.returncode == 0, run.stderr
+    report_page.check(run.stdout, document)
+    with open(SAMPLE, encoding='utf-8') as file:
+        sample = report_page.kinds(json.load(file))
+    unknown = report_page.kinds(document) - sample
+    assert not unknown, f'measure tests/data/bench-results.json again: it lacks {unknown}'
+
+
 @case
 def every_row_has_its_scope(_):
     """`all` tells every row with scope, unit, repetitions, median between minimum and maximum; the
@@ -111,6 +129,7 @@ def every_row_has_its_scope(_):
             reference = rows[ratio['reference']]
             assert abs(ratio['value'] - row['median'] / reference['median']) < 1e-6 * \
                 max(1, ratio['value']), (name, ratio)
+    check_page(document)
 
 
 @case

@@ -55,8 +55,9 @@ static void test_sample(void **state)
 	one = figures_find(f, "latency.50");
 	assert_non_null(one);
 	assert_true(one->quantiles && one->histogram);
-	assert_int_equal(one->histogram->buckets, 40);
-	assert_true(one->histogram->edge[0] == 0 && one->histogram->edge[1] > 0);
+	assert_true(one->histogram->buckets > 8);
+	for (unsigned int i = 0; i < one->histogram->buckets; i++)
+		assert_true(one->histogram->edge[i] < one->histogram->edge[i + 1]);
 	one = figures_find(f, "tier3.mtu1500");
 	assert_non_null(one);
 	assert_true(one->stages > 8 && one->ratios == 2);
