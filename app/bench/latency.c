@@ -133,8 +133,8 @@ void bench_latency(struct bench_config *config, json_t *results)
 
 	/* All of a pass lies within the windows of its sources: first frames come ahead. */
 	config->sources = RTE_MAX(config->sources, (unsigned int)SOURCES);
-	config->frames = config->quick ? RTE_MIN(config->frames, FRAMES_MAX)
-				       : config->sources * FRAMES_MAX;
+	config->frames =
+		config->quick ? RTE_MIN(config->frames, FRAMES_MAX) : config->sources * FRAMES_MAX;
 	config->frames -= config->frames % config->tree;
 	config->shards = 1;
 	bench_progress("latency: %u percent of the ceiling, %u passes of %u frames", config->load,
