@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From a frame's reception to the transmission of its messages, its root being proven already, at a
- * share of what the data lcore does at full rate in the same run. A message waits for others at
- * most the feed's flush time (50 us), which at a low load is most of what is measured. */
+ * share of what the data lcore does at full rate in the same run. A packet waits for more
+ * messages only while there are any, at most the feed's flush time (50 us). */
 #include <stdio.h>
 
 #include <rte_cycles.h>
@@ -155,7 +155,7 @@ void bench_latency(struct bench_config *config, json_t *results)
 	result = result_add(results,
 			    &(struct result_spec){"latency", name,
 						  "reception to transmission, root proven, of "
-						  "the oldest message of a packet",
+						  "one message of each packet",
 						  "tier3-ceiling", "us"},
 			    q[0], config->passes, config);
 	for (unsigned int i = 0; i < PACE_QUANTILES; i++) {
