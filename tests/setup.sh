@@ -8,6 +8,8 @@ ATR_PACKAGES_BUILD=(gcc g++ meson ninja-build pkg-config libdpdk-dev libsodium-d
 ATR_PACKAGES_DEMO=(iproute2 ethtool python3 python3-nacl)
 ATR_PACKAGES_TEST=(binutils clang clang-format clang-tidy libclang-rt-14-dev cppcheck dpdk-dev
     e2fsprogs git iproute2 ethtool iputils-ping mount procps python3 python3-nacl tshark)
+# What ATR is compared with: servers, and libraries for their clients.
+ATR_PACKAGES_COMPARE=(nats-server libnats-dev redis-server libhiredis-dev libzmq3-dev)
 # For tests/e2e/test_report.py alone.
 ATR_PACKAGES_BROWSER=(chromium chromium-driver fonts-dejavu-core)
 

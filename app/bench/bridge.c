@@ -57,7 +57,7 @@ static int far_end(void *arg)
 				sum += bytes[at];
 		}
 		for (unsigned int i = 0; i < n;)
-			i += atr_send(back, ATR_MSG_VERDICT, 0, 0, msg[i].ptr);
+			i += atr_send_burst(back, msg + i, n - i);
 	}
 	seen = sum;
 	return 0;
@@ -87,9 +87,10 @@ static double round_trips(unsigned int burst, unsigned int rounds)
 						     : (void *)&request[i];
 
 			write_one(i);
-			while (!atr_send(there, ATR_MSG_ROOT, 0, 0, what))
-				rte_pause();
+			msg[i] = (struct atr_msg){.kind = ATR_MSG_ROOT, .ptr = what};
 		}
+		for (unsigned int i = 0; i < burst;)
+			i += atr_send_burst(there, msg + i, burst - i);
 		for (unsigned int got = 0; got < burst;)
 			got += atr_receive(back, msg, burst - got);
 	}

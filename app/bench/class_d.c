@@ -116,7 +116,7 @@ static void look_for_acks(const struct rte_mbuf *m)
 		for (uint32_t e = 0; e < acks->count; e++) {
 			if (entry[e].result != ATR_OK)
 				bench_die("a frame was refused");
-			pace_answered(entry[e].first_sequence, now);
+			pace_answered(acks->source, entry[e].first_sequence, now);
 		}
 	}
 }

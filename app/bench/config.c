@@ -13,7 +13,10 @@
 
 #include "../../lib/sign/sign.h"
 #include "bench.h"
+#include "traffic.h"
 
+#define EVENT_MAX    4096
+#define EVENT_LEAST  128 /* beyond a packet: what can be no inline payload */
 #define MTU_MIN      600
 #define MTU_MAX      9000
 #define FRAMES_MAX   65536
@@ -31,6 +34,7 @@ enum option_code {
 	OPT_SOURCES,
 	OPT_FEEDS,
 	OPT_FANOUT,
+	OPT_EVENT,
 	OPT_PAYLOAD,
 	OPT_SHARDS,
 	OPT_LOAD,
@@ -52,6 +56,7 @@ static const struct option long_options[] = {
 	{"sources", required_argument, NULL, OPT_SOURCES},
 	{"feeds", required_argument, NULL, OPT_FEEDS},
 	{"fanout", required_argument, NULL, OPT_FANOUT},
+	{"event", required_argument, NULL, OPT_EVENT},
 	{"payload", required_argument, NULL, OPT_PAYLOAD},
 	{"shards", required_argument, NULL, OPT_SHARDS},
 	{"load", required_argument, NULL, OPT_LOAD},
@@ -74,6 +79,8 @@ static const char help[] =
 	"                  size of the plan; traffic is spread over all of it [1 each]\n"
 	"  --fanout N      feeds that each message goes to [1]\n"
 	"  --mix           topics change from event to event instead of from frame to frame\n"
+	"  --event N       bytes of an event in a frame, its header included: 64, or 128 to 4096;\n"
+	"                  beyond 64 the rest is text, which is checked (tier3, class-d) [64]\n"
 	"  --payload N     bytes of a JSON payload (tier1) [64]\n"
 	"  --load N        percent of the ceiling (latency) [50]\n"
 	"  --shards N      data lcores [all that EAL has beside the main lcore]\n"
@@ -118,6 +125,18 @@ static int number(const char *name, const char *text, unsigned int low, unsigned
 	return 0;
 }
 
+/* One packet, or a packet and more payload than it holds. */
+static int event_size(const char *text, unsigned int *out)
+{
+	if (number("event", text, ATR_PACKET_SIZE, EVENT_MAX, out) < 0)
+		return -1;
+	if (*out > ATR_PACKET_SIZE && *out < EVENT_LEAST) {
+		fprintf(stderr, "atr-bench: --event %s: choose 64, or 128 to 4096\n", text);
+		return -1;
+	}
+	return 0;
+}
+
 static int option(struct bench_config *c, int code, const char *v)
 {
 	switch (code) {
@@ -130,6 +149,7 @@ static int option(struct bench_config *c, int code, const char *v)
 	case OPT_SOURCES: return number("sources", v, 1, 65534, &c->sources);
 	case OPT_FEEDS: return number("feeds", v, 1, 64, &c->feeds);
 	case OPT_FANOUT: return number("fanout", v, 1, 64, &c->fanout);
+	case OPT_EVENT: return event_size(v, &c->event);
 	case OPT_PAYLOAD: return number("payload", v, 16, 4096, &c->payload);
 	case OPT_SHARDS: return number("shards", v, 1, BENCH_SHARDS_MAX, &c->shards);
 	case OPT_LOAD: return number("load", v, 1, 95, &c->load);
@@ -151,6 +171,12 @@ static int complete(struct bench_config *c)
 	if (c->fanout > c->feeds) {
 		fprintf(stderr, "atr-bench: --fanout %u: there are only %u feeds; raise --feeds\n",
 			c->fanout, c->feeds);
+		return -1;
+	}
+	if (traffic_events(c) == 0) {
+		fprintf(stderr,
+			"atr-bench: --event %u does not fit a frame of --mtu %u; raise --mtu\n",
+			c->event, c->mtu);
 		return -1;
 	}
 	if (c->frames == 0)
@@ -178,6 +204,7 @@ int bench_config_parse(int argc, char **argv, const char *command, struct bench_
 					.sources = 1,
 					.feeds = 1,
 					.fanout = 1,
+					.event = ATR_PACKET_SIZE,
 					.payload = 64,
 					.load = 50};
 	optind = 1;

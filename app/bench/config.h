@@ -14,6 +14,7 @@ struct bench_config {
 	unsigned int tree; /* leaves of a tree: frames that share a signature */
 	unsigned int topics, rules, sources, feeds;
 	unsigned int fanout;  /* feeds that a message goes to */
+	unsigned int event;   /* bytes of an event in a frame, its header included */
 	unsigned int payload; /* bytes of a JSON payload */
 	unsigned int shards;  /* data lcores; 0: as many as EAL has beside the main one */
 	unsigned int load;    /* percent of the measured ceiling */

@@ -22,11 +22,14 @@ static void check_event(const struct atr_mold_event *event, uint32_t feed, uint3
 			uint64_t sequence)
 {
 	const struct atr_packet *packet = event->packet;
-	uint8_t payload[TRAFFIC_PAYLOAD];
+	uint8_t payload[TRAFFIC_PAYLOAD_MAX];
+	unsigned int length = traffic_payload(rig.config);
+	const uint8_t *bytes = event->payload ? event->payload : packet->payload;
 
-	traffic_event(event->sequence, payload);
+	traffic_event(rig.config, event->sequence, payload);
 	if (packet->timestamp_ns != event->sequence || packet->type_id != TRAFFIC_TYPE ||
-	    memcmp(packet->payload, payload, sizeof(payload)) != 0)
+	    (event->payload && event->payload_length != length) ||
+	    memcmp(bytes, payload, length) != 0)
 		wrong("not the event that was sent", feed, shard, sequence);
 	if (packet->sender_id % rig.shards != shard)
 		wrong("an event of another shard's source", feed, shard, sequence);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_cycles.h>
 
@@ -16,23 +17,48 @@
 
 static const double quantile[PACE_QUANTILES] = {0.5, 0.95, 0.99, 0.999, 1};
 
-static uint64_t *sent_tsc, begin_tsc, first_sequence;
+/* Trees come from the sources in turn, of each in the order of its sequences. */
+struct origin {
+	uint64_t first_sequence; /* of a pass */
+	uint32_t first_tree;
+	bool known;
+};
+
+static struct origin *origin; /* by source */
+static unsigned int sources;  /* that send */
+static uint64_t *sent_tsc, begin_tsc;
 static double frames_per_cycle, *answer_us;
 static unsigned int given, answers;
 static bool firsts; /* of every tree are sent */
 static uint64_t bin[BINS];
 
+static void find_origins(void)
+{
+	sources = 0;
+	memset(origin, 0, (rig.config->sources + 2) * sizeof(*origin));
+	for (unsigned int t = 0; t < rig.config->frames / rig.config->tree; t++) {
+		const struct atr_frame_hdr *hdr =
+			rte_pktmbuf_mtod_offset(rig.lane[0].stock[t * rig.config->tree],
+						const struct atr_frame_hdr *, TRAFFIC_UDP_HDRS);
+
+		if (origin[hdr->source].known)
+			return;
+		origin[hdr->source] = (struct origin){hdr->first_sequence, t, true};
+		sources++;
+	}
+}
+
 void pace_begin(double frames_per_second, bool firsts_sent)
 {
 	if (!sent_tsc) {
 		sent_tsc = calloc(rig.config->frames, sizeof(*sent_tsc));
+		origin = calloc(rig.config->sources + 2, sizeof(*origin));
 		answer_us = malloc(ANSWERS_MAX * sizeof(*answer_us));
-		if (!sent_tsc || !answer_us)
+		if (!sent_tsc || !origin || !answer_us)
 			bench_die("out of memory");
 	}
 	frames_per_cycle = frames_per_second / (double)rte_get_tsc_hz();
-	first_sequence =
-		rig.traffic.sequence[1] - (uint64_t)rig.config->frames * rig.traffic.events;
+	find_origins();
 	firsts = firsts_sent;
 	given = 0;
 	answers = 0;
@@ -64,12 +90,24 @@ void pace_turn(void)
 	}
 }
 
-void pace_answered(uint64_t sequence, uint64_t now_tsc)
+/* The frame of the pass that brought an event, or UINT64_MAX. */
+static uint64_t frame_of(uint32_t source, uint64_t sequence)
 {
-	uint64_t frame = (sequence - first_sequence) / rig.traffic.events;
+	const struct origin *from = &origin[source <= rig.config->sources ? source : 0];
+	uint64_t nth;
 
-	if (sequence < first_sequence || frame >= given || sent_before(frame) ||
-	    answers == ANSWERS_MAX)
+	if (!from->known || sequence < from->first_sequence)
+		return UINT64_MAX;
+	nth = (sequence - from->first_sequence) / rig.traffic.events;
+	return (from->first_tree + nth / rig.config->tree * sources) * rig.config->tree +
+	       nth % rig.config->tree;
+}
+
+void pace_answered(uint32_t source, uint64_t sequence, uint64_t now_tsc)
+{
+	uint64_t frame = frame_of(source, sequence);
+
+	if (frame >= given || sent_before(frame) || answers == ANSWERS_MAX)
 		return;
 	answer_us[answers++] = (double)(now_tsc - sent_tsc[frame]) * 1e6 / (double)rte_get_tsc_hz();
 }

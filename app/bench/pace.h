@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Frames that come at their time, whatever the appliance does, and how long until it answers. For
- * one shard and one source. Main lcore. */
+ * one shard. Main lcore. */
 #ifndef ATR_BENCH_PACE_H
 #define ATR_BENCH_PACE_H
 
@@ -22,7 +22,7 @@ void pace_turn(void);
 
 /* The event with that sequence of the source is answered now; frames that were sent before do not
  * count. */
-void pace_answered(uint64_t sequence, uint64_t now_tsc);
+void pace_answered(uint32_t source, uint64_t sequence, uint64_t now_tsc);
 
 /* Answers since pace_begin that counted. */
 unsigned int pace_count(void);

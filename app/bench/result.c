@@ -38,12 +38,12 @@ json_t *result_add(json_t *results, const struct result_spec *spec, double *valu
 			   result_median(values, count), "minimum", values[0], "maximum",
 			   values[count - 1]);
 	json_object_set_new(result, "parameters",
-			    json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "mtu",
-				      (int)config->mtu, "frames", (int)config->frames, "tree",
-				      (int)config->tree, "topics", (int)config->topics, "rules",
-				      (int)config->rules, "sources", (int)config->sources, "feeds",
-				      (int)config->feeds, "fanout", (int)config->fanout, "mix",
-				      (int)config->mix));
+			    json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "mtu",
+				      (int)config->mtu, "event", (int)config->event, "frames",
+				      (int)config->frames, "tree", (int)config->tree, "topics",
+				      (int)config->topics, "rules", (int)config->rules, "sources",
+				      (int)config->sources, "feeds", (int)config->feeds, "fanout",
+				      (int)config->fanout, "mix", (int)config->mix));
 	json_array_append_new(results, result);
 	return result;
 }

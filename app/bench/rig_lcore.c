@@ -97,7 +97,7 @@ static void run_hash(const struct worker *w)
 					rte_pktmbuf_mtod_offset(rig.lane[s].stock[at + i],
 								const uint8_t *, TRAFFIC_UDP_HDRS);
 				length[i] =
-					ATR_FRAME_HDR_SIZE + rig.traffic.events * ATR_PACKET_SIZE;
+					ATR_FRAME_HDR_SIZE + rig.traffic.events * rig.config->event;
 				left[i] = leaf[i];
 				right[i] = leaf[(i + 1) % n];
 			}

@@ -18,6 +18,7 @@
 #define WINDOW      65536
 #define WINDOW_MANY 2048 /* where there are many sources: more than a batch spans */
 #define FEW         1024
+#define LETTERS     26
 
 static json_t *named(const char *prefix, unsigned int id)
 {
@@ -53,15 +54,22 @@ static json_t *sources(struct traffic *traffic, const struct bench_config *confi
 	return list;
 }
 
-static json_t *type(void)
+static json_t *type(const struct bench_config *config)
 {
-	return json_pack("{s:i, s:s, s:{s:i, s:[{s:s,s:i,s:s,s:i}, {s:s,s:i,s:s,s:i,s:i}, "
-			 "{s:s,s:i,s:s,s:[i,i,i]}, {s:s,s:i,s:s}, {s:s,s:i,s:s}]}, s:{s:s}}",
-			 "id", TRAFFIC_TYPE, "name", "t", "binary", "size", TRAFFIC_PAYLOAD,
-			 "fields", "name", "a", "at", 0, "kind", "u32", "max", (int)VALUES, "name",
-			 "b", "at", 4, "kind", "i16", "min", -500, "max", 1200, "name", "c", "at",
-			 6, "kind", "u8", "enum", 1, 2, 3, "name", "d", "at", 8, "kind", "i64",
-			 "name", "e", "at", 16, "kind", "u64", "json", "type", "object");
+	unsigned int text = traffic_payload(config) - TRAFFIC_PAYLOAD;
+	json_t *made =
+		json_pack("{s:i, s:s, s:{s:i, s:[{s:s,s:i,s:s,s:i}, {s:s,s:i,s:s,s:i,s:i}, "
+			  "{s:s,s:i,s:s,s:[i,i,i]}, {s:s,s:i,s:s}, {s:s,s:i,s:s}]}, s:{s:s}}",
+			  "id", TRAFFIC_TYPE, "name", "t", "binary", "size", TRAFFIC_PAYLOAD,
+			  "fields", "name", "a", "at", 0, "kind", "u32", "max", (int)VALUES, "name",
+			  "b", "at", 4, "kind", "i16", "min", -500, "max", 1200, "name", "c", "at",
+			  6, "kind", "u8", "enum", 1, 2, 3, "name", "d", "at", 8, "kind", "i64",
+			  "name", "e", "at", 16, "kind", "u64", "json", "type", "object");
+
+	if (text)
+		json_object_set_new(json_object_get(made, "binary"), "tail",
+				    json_pack("{s:s, s:i}", "name", "text", "max", (int)text));
+	return made;
 }
 
 uint64_t traffic_feeds(const struct bench_config *config, uint32_t topic)
@@ -132,8 +140,8 @@ struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config
 			     "atr_plan", 1, "name", "bench", "version", 1, "realm",
 			     "00000000000000be", "ingress", "udp_port", TRAFFIC_PORT,
 			     "envelope_bytes", (int)(config->mtu - TRAFFIC_AROUND_ENVELOPE),
-			     "sources", sources(traffic, config), "types", type(), "topics", topics,
-			     "rules", rules(config), "feeds", feeds(config, durability));
+			     "sources", sources(traffic, config), "types", type(config), "topics",
+			     topics, "rules", rules(config), "feeds", feeds(config, durability));
 	text = document ? json_dumps(document, JSON_COMPACT) : NULL;
 	plan = text ? atr_plan_load(text, strlen(text), error, sizeof(error)) : NULL;
 	if (!plan)
@@ -158,10 +166,15 @@ unsigned int traffic_events(const struct bench_config *config)
 	unsigned int room = config->mtu - (TRAFFIC_UDP_HDRS - RTE_ETHER_HDR_LEN);
 
 	return (room - ATR_FRAME_HDR_SIZE - ATR_SIGNATURE_SIZE - proof_bytes(config)) /
-	       ATR_PACKET_SIZE;
+	       config->event;
 }
 
-void traffic_event(uint64_t sequence, uint8_t payload[TRAFFIC_PAYLOAD])
+unsigned int traffic_payload(const struct bench_config *config)
+{
+	return config->event == ATR_PACKET_SIZE ? TRAFFIC_PAYLOAD : config->event - ATR_PACKET_SIZE;
+}
+
+void traffic_event(const struct bench_config *config, uint64_t sequence, uint8_t *payload)
 {
 	uint32_t a = (uint32_t)(sequence % VALUES);
 
@@ -169,6 +182,8 @@ void traffic_event(uint64_t sequence, uint8_t payload[TRAFFIC_PAYLOAD])
 	memcpy(payload, &a, sizeof(a));
 	payload[6] = 1 + (uint8_t)(sequence % 3);
 	memcpy(payload + 16, &sequence, sizeof(sequence));
+	memset(payload + TRAFFIC_PAYLOAD, 'a' + (int)(sequence % LETTERS),
+	       traffic_payload(config) - TRAFFIC_PAYLOAD);
 }
 
 struct rte_mbuf *traffic_packet(const struct traffic *traffic, const uint8_t *payload,
@@ -201,7 +216,7 @@ struct rte_mbuf *traffic_packet(const struct traffic *traffic, const uint8_t *pa
 /* Frame f of a tree: header and packets. */
 static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_t *out)
 {
-	static uint8_t payload[ATR_FRAME_PACKETS_MAX][TRAFFIC_PAYLOAD];
+	static uint8_t payload[ATR_FRAME_PACKETS_MAX][TRAFFIC_PAYLOAD_MAX];
 	const struct bench_config *config = traffic->config;
 	struct atr_event event[ATR_FRAME_PACKETS_MAX];
 	uint64_t first = traffic->sequence[source];
@@ -218,12 +233,12 @@ static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_
 
 		if (config->mix)
 			turn = turn * traffic->events + e;
-		traffic_event(first + e, payload[e]);
+		traffic_event(config, first + e, payload[e]);
 		event[e] = (struct atr_event){.topic_id = 1 + (uint32_t)(turn % config->topics),
 					      .type_id = TRAFFIC_TYPE,
 					      .timestamp_ns = first + e,
 					      .payload = payload[e],
-					      .payload_length = TRAFFIC_PAYLOAD};
+					      .payload_length = traffic_payload(config)};
 	}
 	if (traffic->spoil && f == 0) {
 		payload[0][6] = 9; /* in no enumeration */

@@ -13,7 +13,8 @@
 #define TRAFFIC_REALM           UINT64_C(0xbe)
 #define TRAFFIC_UDP_HDRS        42
 #define TRAFFIC_AROUND_ENVELOPE 122 /* in a feed's packet: IP, UDP, MoldUDP64, event */
-#define TRAFFIC_PAYLOAD         24
+#define TRAFFIC_PAYLOAD         24  /* fixed part; an event beyond a packet has text behind it */
+#define TRAFFIC_PAYLOAD_MAX     4096
 #define TRAFFIC_PORT            26400
 #define TRAFFIC_TYPE            1
 #define TRAFFIC_IP_OURS         0x0A000001u
@@ -38,7 +39,7 @@ struct traffic {
 struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config *config,
 			      const char *durability);
 
-/* How many events of 64 bytes a frame holds. */
+/* How many events a frame holds. */
 unsigned int traffic_events(const struct bench_config *config);
 
 /* The source of a tree, counted over all shards. Of many sources as many take part as a pass has
@@ -54,8 +55,11 @@ void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shar
 struct rte_mbuf *traffic_packet(const struct traffic *traffic, const uint8_t *payload,
 				size_t length);
 
-/* What event sequence of a source says. */
-void traffic_event(uint64_t sequence, uint8_t payload[TRAFFIC_PAYLOAD]);
+/* Bytes of an event's payload. */
+unsigned int traffic_payload(const struct bench_config *config);
+
+/* What event sequence of a source says; traffic_payload bytes. */
+void traffic_event(const struct bench_config *config, uint64_t sequence, uint8_t *payload);
 
 /* Feeds that a topic's messages go to. */
 uint64_t traffic_feeds(const struct bench_config *config, uint32_t topic);

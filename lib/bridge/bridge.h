@@ -118,10 +118,20 @@ static inline bool atr_send(struct rte_ring *ring, uint16_t kind, uint16_t epoch
 	return rte_ring_sp_enqueue_elem(ring, &msg, sizeof(msg)) == 0;
 }
 
-/* True if `verify` has room for a question beside the reports of all envelopes under way. */
-static inline bool atr_may_ask(const struct rte_ring *verify)
+/* Puts as many of count messages on such a ring as it has room for, in one step; returns how many.
+ */
+static inline unsigned int atr_send_burst(struct rte_ring *ring, const struct atr_msg *msgs,
+					  unsigned int count)
 {
-	return rte_ring_free_count(verify) > ATR_ADMITS_MAX;
+	return rte_ring_sp_enqueue_burst_elem(ring, msgs, sizeof(*msgs), count, NULL);
+}
+
+/* How many questions `verify` has room for beside the reports of all envelopes under way. */
+static inline unsigned int atr_may_ask(const struct rte_ring *verify)
+{
+	unsigned int room = rte_ring_free_count(verify);
+
+	return room > ATR_ADMITS_MAX ? room - ATR_ADMITS_MAX : 0;
 }
 
 /* Takes up to max messages off a ring of which the caller is the consumer. */

@@ -89,8 +89,8 @@ void atr_feeds_publish_run(struct atr_feeds *feeds, const struct atr_program *pr
 			   uint64_t sequence, const struct atr_packet *packets, unsigned int count,
 			   uint64_t now_tsc);
 
-/* Sends what has waited for flush_tsc, or all that waits if idle is true (this turn brought nothing,
- * so that waiting for more would cost time and save nothing), and heartbeats. */
+/* Sends what has waited for flush_tsc, or all that waits if idle is true (this turn brought
+ * nothing, so that waiting for more would cost time and save nothing), and heartbeats. */
 void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc,
 		    bool idle);
 

@@ -95,16 +95,20 @@ static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 static void ask(struct atr_shard *shard)
 {
 	struct atr_root_request *request[REQUESTS_MAX];
-	unsigned int n = atr_auth_requests(shard->auth, request, REQUESTS_MAX);
+	struct atr_msg msg[REQUESTS_MAX];
+	struct rte_ring *verify = shard->bridge->verify[shard->id];
+	unsigned int n = atr_auth_requests(shard->auth, request, REQUESTS_MAX), sent;
 
-	for (unsigned int i = 0; i < n; i++) {
-		if (atr_may_ask(shard->bridge->verify[shard->id]) &&
-		    atr_send(shard->bridge->verify[shard->id], ATR_MSG_ROOT,
-			     (uint16_t)shard->node->epoch, shard->id, request[i]))
-			continue;
-		atr_auth_unsent(shard->auth, &request[i], n - i);
+	if (n == 0)
 		return;
-	}
+	for (unsigned int i = 0; i < n; i++)
+		msg[i] = (struct atr_msg){.kind = ATR_MSG_ROOT,
+					  .epoch = (uint16_t)shard->node->epoch,
+					  .arg = shard->id,
+					  .ptr = request[i]};
+	sent = atr_send_burst(verify, msg, RTE_MIN(n, atr_may_ask(verify)));
+	if (sent < n)
+		atr_auth_unsent(shard->auth, &request[sent], n - sent);
 }
 
 unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *batch)

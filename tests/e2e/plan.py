@@ -15,7 +15,7 @@ FEED_PORT = 26500  # of feed n: FEED_PORT + n
 GROUP = '239.77.0.1'
 INGRESS_GROUP = '239.77.0.9'
 WINDOW, MAX_AHEAD = 256, 1024
-LEAP_AHEAD = 1 << 23  # max_ahead of source 'leap': beyond what is reserved on disk in one go
+LEAP_AHEAD = 1 << 26  # max_ahead of source 'leap': beyond what is reserved on disk in one go
 SLOW_BURST = 4
 
 # name -> (id, security level, keys as {number: validity})

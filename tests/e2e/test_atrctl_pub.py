@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 """Drives atrctl pub as a user would: frames, sequences, envelopes and their replies."""
 import json
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 """Both ledgers balance whenever they are asked, while traffic of every kind runs on two shards."""
 import time
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with interfaces of its own
 """Real sockets against the appliance over veth, over a VLAN and over net_tap: ARP, ping, feeds to
 two subscribers and a multicast group, replies to envelopes."""

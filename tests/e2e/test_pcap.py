@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 """From capture file to capture file: no root, no hugepages. Everything valid comes out, everything
 hostile is counted under its reason, and tshark's own MoldUDP64 dissector reads the feeds."""
 import random

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with a veth pair
 """State that is kept of the log: followed while the appliance serves, saved in snapshots, found
 again by a start that reads no more of the log than lies behind the newest one."""
