@@ -19,7 +19,7 @@ const struct atr_signal_info atr_signal_info[ATR_SIGNALS] = {
 };
 
 const struct atr_measure_info atr_measure_info[ATR_MEASURES] = {
-#define ATR_MEASURE(NAME, name, state, what) {#name, what, ATR_##state},
+#define ATR_MEASURE(NAME, name, state, reason, what) {#name, what, ATR_##state, ATR_##reason},
 #include "overload.def"
 };
 

@@ -7,7 +7,7 @@
  * What is done in a state is the table of measures, in their order; nothing else is ever shed on
  * purpose.
  *
- * Layer 1: no other module. One object belongs to one shard; every function is called by its lcore
+ * Layer 1: lib/reason. One object belongs to one shard; every function is called by its lcore
  * and is hot path, except atr_overload_init and those that say otherwise.
  */
 #ifndef ATR_OVERLOAD_H
@@ -15,6 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "../reason/reason.h"
 
 enum atr_load { ATR_GREEN, ATR_YELLOW, ATR_ORANGE, ATR_RED, ATR_LOADS };
 
@@ -38,13 +40,13 @@ struct atr_signal_info {
 struct atr_measure_info {
 	const char *name, *what;
 	enum atr_load from;
+	uint8_t reason; /* of what it sheds; ATR_OK: it sheds nothing */
 };
 
 extern const struct atr_signal_info atr_signal_info[ATR_SIGNALS];
 extern const struct atr_measure_info atr_measure_info[ATR_MEASURES];
 
 #define ATR_OVERLOAD_CALM_MS 500
-#define ATR_PRIORITIES       4
 #define ATR_TRANSITIONS      64 /* the last so many are kept */
 
 /* A change of state, and the signal that stood highest. */
@@ -72,8 +74,7 @@ struct atr_overload {
 	/* Writer: the shard; readers: telemetry and the control lcore, who may see one reading
 	 * mixed with the next. */
 	uint32_t value[ATR_SIGNALS];
-	uint64_t shed[ATR_MEASURES][ATR_PRIORITIES]; /* events */
-	uint64_t since_tsc;                          /* of the state */
+	uint64_t since_tsc; /* of the state */
 	struct atr_transition transition[ATR_TRANSITIONS];
 	uint64_t transitions; /* ever made; written with release behind the entry */
 };
@@ -96,13 +97,13 @@ static inline bool atr_overload_takes(const struct atr_overload *overload, enum 
 	return overload->measures >> measure & 1;
 }
 
-/* Measures that choose events. */
+/* Measures that shed. */
 #define ATR_MEASURES_SHED                                                        \
 	(1u << ATR_MEASURE_P3 | 1u << ATR_MEASURE_P2 | 1u << ATR_MEASURE_LARGE | \
 	 1u << ATR_MEASURE_P1)
 
 /* The measure that sheds an event of this priority (0..3), or ATR_MEASURES if none in force does.
- * large: its payload is in the arena. */
+ * large: its payload is in the arena, or it is an envelope. Any lcore. */
 static inline enum atr_measure atr_overload_sheds(uint32_t measures, unsigned int priority,
 						  bool large)
 {

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 5: what the shard's state of load says is shed, before a hash is spent on it. Frames that
- * waited for their root have been let in. */
+/* Stage 5: what the shard's state of load says is shed, before a hash is spent on it, or
+ * when its root has been proven and the state has become worse. */
 #include "stages.h"
 
-static const uint8_t reason_of[ATR_MEASURES] = {
-	[ATR_MEASURE_P3] = ATR_REASON_SHED_P3,
-	[ATR_MEASURE_P2] = ATR_REASON_SHED_P2,
-	[ATR_MEASURE_LARGE] = ATR_REASON_SHED_LARGE,
-	[ATR_MEASURE_P1] = ATR_REASON_SHED_P1,
-};
-
-/* What the event claims, capped by what the plan lets its source and topic claim. */
 static unsigned int priority_of(const struct atr_plan *plan, const struct atr_source *source,
 				const struct atr_packet *packet)
 {
 	unsigned int claimed = (packet->flags & ATR_FLAG_PRIORITY_MASK) >> ATR_FLAG_PRIORITY_SHIFT;
-	unsigned int capped = RTE_MAX(source->priority, plan->topics[packet->topic_id].priority);
+	unsigned int best = atr_plan_priority(source, &plan->topics[packet->topic_id]);
 
-	return RTE_MAX(claimed, capped);
+	return RTE_MAX(claimed, best);
 }
 
 static void shed(struct atr_shard *shard, struct atr_batch *batch, unsigned int f)
@@ -29,18 +21,17 @@ static void shed(struct atr_shard *shard, struct atr_batch *batch, unsigned int 
 	for (unsigned int e = 0; e < frame->packet_count; e++) {
 		const struct atr_packet *packet = &frame->packets[e];
 		enum atr_measure measure;
-		unsigned int priority;
 
 		if (reason[e] != ATR_OK)
 			continue;
-		priority = priority_of(shard->program->plan, batch->source[f], packet);
-		measure = atr_overload_sheds(shard->overload.measures, priority,
-					     (packet->flags & ATR_FLAG_ARENA) != 0);
+		measure = atr_overload_sheds(
+			shard->overload.measures,
+			priority_of(shard->program->plan, batch->source[f], packet),
+			(packet->flags & ATR_FLAG_ARENA) != 0);
 		left += measure == ATR_MEASURES;
 		if (measure == ATR_MEASURES)
 			continue;
-		reason[e] = reason_of[measure];
-		shard->overload.shed[measure][priority]++;
+		reason[e] = atr_measure_info[measure].reason;
 		gone++;
 	}
 	if (gone == 0)
@@ -62,8 +53,6 @@ unsigned int atr_stage_shed(struct atr_shard *shard, struct atr_batch *batch)
 	for (unsigned int i = 0; i < batch->live_count; i++) {
 		unsigned int f = batch->live[i];
 
-		if (atr_meta(batch->mbuf[f])->origin == ATR_ORIGIN_HOLD)
-			continue;
 		shed(shard, batch, f);
 		events += batch->frame[f].packet_count;
 	}
