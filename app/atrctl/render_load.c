@@ -11,7 +11,7 @@
 static const struct {
 	const char *name, *unit;
 } signals[] = {
-	{"rx", "ms"},    {"rings", "%"}, {"hold", "%"},
+	{"rx", ""},      {"rings", "%"}, {"hold", "%"},
 	{"commit", "%"}, {"pool", "%"},  {"latency", "us"},
 };
 

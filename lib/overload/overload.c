@@ -46,10 +46,7 @@ void atr_overload_init(struct atr_overload *overload, uint64_t now_tsc, uint64_t
 bool atr_overload_turn(struct atr_overload *overload, uint64_t begin_tsc, uint64_t end_tsc,
 		       bool worked)
 {
-	if (!overload->full)
-		overload->full_tsc = 0;
-	else if (overload->full_tsc == 0)
-		overload->full_tsc = begin_tsc;
+	overload->gap |= !overload->full;
 	overload->full = false;
 	if (worked && end_tsc - begin_tsc < overload->shortest)
 		overload->shortest = end_tsc - begin_tsc;
@@ -94,17 +91,30 @@ static void enter(struct atr_overload *overload, unsigned int state, uint64_t no
 	__atomic_store_n(&overload->transitions, n + 1, __ATOMIC_RELEASE);
 }
 
+/* A pause makes one turn slow; a slow shard has no fast one for a while. */
+static uint32_t latency(struct atr_overload *overload)
+{
+	uint32_t shortest = UINT32_MAX;
+
+	overload->turn_us[overload->reading++ % ATR_LATENCY_READINGS] =
+		overload->shortest == UINT64_MAX ? 0 : clamp(overload->shortest / overload->us_tsc);
+	overload->shortest = UINT64_MAX;
+	for (unsigned int i = 0; i < ATR_LATENCY_READINGS; i++)
+		if (overload->turn_us[i] < shortest)
+			shortest = overload->turn_us[i];
+	return shortest;
+}
+
 void atr_overload_judge(struct atr_overload *overload, const uint32_t value[ATR_SIGNALS],
 			uint64_t now_tsc)
 {
 	unsigned int up, stay;
 
 	memcpy(overload->value, value, sizeof(overload->value));
-	overload->value[ATR_SIGNAL_RX] =
-		overload->full_tsc ? clamp((now_tsc - overload->full_tsc) / overload->ms_tsc) : 0;
-	overload->value[ATR_SIGNAL_LATENCY] =
-		overload->shortest == UINT64_MAX ? 0 : clamp(overload->shortest / overload->us_tsc);
-	overload->shortest = UINT64_MAX;
+	overload->full_readings = overload->gap ? 0 : overload->full_readings + 1;
+	overload->gap = false;
+	overload->value[ATR_SIGNAL_RX] = overload->full_readings;
+	overload->value[ATR_SIGNAL_LATENCY] = latency(overload);
 	overload->read_tsc = now_tsc + overload->ms_tsc;
 	stay = asked(overload->value, CALM_BELOW, &overload->crossed);
 	up = asked(overload->value, CALM_PARTS, &overload->crossed);

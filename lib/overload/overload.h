@@ -47,6 +47,7 @@ extern const struct atr_signal_info atr_signal_info[ATR_SIGNALS];
 extern const struct atr_measure_info atr_measure_info[ATR_MEASURES];
 
 #define ATR_OVERLOAD_CALM_MS 500
+#define ATR_LATENCY_READINGS 8
 #define ATR_TRANSITIONS      64 /* the last so many are kept */
 
 /* A change of state, and the signal that stood highest. */
@@ -62,12 +63,15 @@ struct atr_overload {
 			      control lcore and telemetry */
 	uint8_t state;     /* enum atr_load; the same */
 	/* The shard's own. */
-	bool full;         /* this turn found a full burst */
-	uint8_t crossed;   /* signal that stood highest at the last reading */
-	uint64_t full_tsc; /* the first turn of those without a gap in `full`; 0: none */
-	uint64_t busy_tsc; /* begin of the running turn; 0: it had no work */
-	uint64_t shortest; /* turn with work since the last reading, TSC; UINT64_MAX: none */
-	uint64_t read_tsc; /* next reading */
+	bool full;              /* this turn found a full burst */
+	uint8_t crossed;        /* signal that stood highest at the last reading */
+	bool gap;               /* some turn since the last reading did not */
+	uint32_t full_readings; /* in a row, without a gap */
+	uint64_t busy_tsc;      /* begin of the running turn; 0: it had no work */
+	uint64_t shortest;      /* turn with work since the last reading, TSC; UINT64_MAX: none */
+	uint32_t turn_us[ATR_LATENCY_READINGS]; /* of the last readings; 0: no work */
+	uint8_t reading;                        /* number of the next, modulo those */
+	uint64_t read_tsc;                      /* next reading */
 	uint64_t calm_tsc; /* since when the state below would do; 0: it would not */
 	uint64_t ms_tsc, us_tsc;
 

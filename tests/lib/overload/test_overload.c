@@ -35,6 +35,7 @@ static void reading(struct load *l, enum atr_signal signal, uint32_t value)
 	uint32_t v[ATR_SIGNALS] = {0};
 
 	v[signal] = value;
+	atr_overload_turn(&l->o, l->now, l->now, false);
 	l->now += MS;
 	atr_overload_judge(&l->o, v, l->now);
 }
@@ -83,8 +84,8 @@ static void every_signal_at_its_value(void **state)
 		}
 }
 
-/* Invariant: a port queue that is full turn after turn is overload after the table's times, and
- * one turn that is not full begins anew. */
+/* Invariant: a port queue that is full turn after turn is overload after as many readings as the
+ * table says, one turn that is not full begins anew, and a pause counts as one reading. */
 static void full_bursts(void **state)
 {
 	const uint32_t *from = atr_signal_info[ATR_SIGNAL_RX].from;
@@ -92,36 +93,46 @@ static void full_bursts(void **state)
 
 	(void)state;
 	begin(&l);
-	for (unsigned int ms = 0; ms < 10 * from[ATR_RED]; ms++) {
+	for (unsigned int n = 0; n < 10 * from[ATR_RED]; n++) {
 		turns(&l, true, 100);
 		l.o.full = false;
 		atr_overload_turn(&l.o, l.now, l.now, true);
 	}
 	assert_int_equal(l.o.state, ATR_GREEN);
-	while (l.o.state != ATR_RED) {
-		unsigned int was = l.o.state;
+	turns(&l, true, 100);
+	assert_int_equal(l.o.value[ATR_SIGNAL_RX], 0);
+	l.now += 300 * MS;
+	for (unsigned int n = 1; n <= from[ATR_RED]; n++) {
+		unsigned int want = n < from[ATR_YELLOW]   ? ATR_GREEN
+				    : n < from[ATR_ORANGE] ? ATR_YELLOW
+				    : n < from[ATR_RED]    ? ATR_ORANGE
+							   : ATR_RED;
 
 		turns(&l, true, 100);
-		assert_in_range(l.o.value[ATR_SIGNAL_RX], from[l.o.state],
-				was == ATR_RED ? UINT32_MAX : from[was + 1]);
+		assert_int_equal(l.o.value[ATR_SIGNAL_RX], n);
+		assert_int_equal(l.o.state, want);
 	}
 	assert_int_equal(l.o.transitions, 3);
 }
 
-/* Invariant: a single slow turn is a pause, not overload; a millisecond without a faster one is. */
+/* Invariant: slow turns are overload once no reading of the last eight saw a faster one, not
+ * before: seven in a row are a pause. */
 static void slow_turns(void **state)
 {
+	const uint32_t slow = atr_signal_info[ATR_SIGNAL_LATENCY].from[ATR_ORANGE];
 	struct load l;
 
 	(void)state;
 	begin(&l);
-	turns(&l, false, 10);
-	l.now += 20 * MS;
-	atr_overload_turn(&l.o, l.now - 20 * MS, l.now, true);
-	atr_overload_turn(&l.o, l.now, l.now + 10 * US, true);
-	turns(&l, false, 10);
-	assert_int_equal(l.o.state, ATR_GREEN);
-	turns(&l, false, atr_signal_info[ATR_SIGNAL_LATENCY].from[ATR_ORANGE]);
+	for (unsigned int round = 0; round < 3; round++) {
+		for (unsigned int n = 0; n < ATR_LATENCY_READINGS - 1; n++)
+			turns(&l, false, slow);
+		assert_int_equal(l.o.state, ATR_GREEN);
+		turns(&l, false, 10);
+		assert_int_equal(l.o.state, ATR_GREEN);
+	}
+	for (unsigned int n = 0; n < ATR_LATENCY_READINGS; n++)
+		turns(&l, false, slow);
 	assert_int_equal(l.o.state, ATR_ORANGE);
 	assert_int_equal(l.o.transition[0].signal, ATR_SIGNAL_LATENCY);
 }

@@ -23,6 +23,7 @@ static void load(struct rig *rig, unsigned int shard, enum atr_load state)
 	uint32_t value[ATR_SIGNALS] = {0};
 
 	value[ATR_SIGNAL_HOLD] = atr_signal_info[ATR_SIGNAL_HOLD].from[state];
+	atr_overload_turn(&rig->shard[shard]->overload, 0, 0, false);
 	atr_overload_judge(&rig->shard[shard]->overload, value, rte_rdtsc());
 	assert_int_equal(rig->shard[shard]->overload.state, state);
 }
