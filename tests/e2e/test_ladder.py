@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with a veth pair
 """The ladder of docs/overload.md: more than the appliance can do comes in without end, and is shed
 in order; relief brings it back to GREEN; people and programs are told."""
