@@ -198,10 +198,17 @@ struct window_context {
 static int fill_window(void *context, uint32_t source, const struct atr_replay_frame *frame)
 {
 	const struct window_context *w = context;
+	struct atr_source_state *state;
 	uint8_t reason[ATR_FRAME_PACKETS_MAX];
 
-	if (!atr_plan_source(w->program->plan, source) || frame->count > ATR_FRAME_PACKETS_MAX)
+	if (frame->count > ATR_FRAME_PACKETS_MAX || source > ATR_ID_MAX)
 		return 0;
+	/* Should it come back with a later plan, it goes on behind what the log has. */
+	if (!atr_plan_source(w->program->plan, source)) {
+		state = &w->program->source[source];
+		state->floor = RTE_MAX(state->floor, frame->first + frame->count);
+		return 0;
+	}
 	for (unsigned int e = 0; e < frame->count; e++)
 		reason[e] = frame->admitted[e / BITS] >> e % BITS & 1 ? ATR_OK : ATR_REASON_STALE;
 	atr_window_set(w->program->source[source].window, frame->first, frame->count,

@@ -93,6 +93,8 @@ static int fill(struct atr_shard *shard, const struct atr_shard_config *config, 
 	shard->program_slot = config->program_slot;
 	shard->rcu = config->rcu;
 	shard->clock = config->clock;
+	shard->feed_epoch = config->epoch;
+	shard->class_epoch = config->log_epoch;
 	shard->reserve_timeout_tsc = rte_get_tsc_hz() * RESERVE_TIMEOUT_S;
 
 	shard->hash = atr_hash_create(config->socket, config->simd_bits, error, size);
