@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <rte_cycles.h>
@@ -21,6 +22,7 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 
 	if (c) {
 		pthread_mutex_init(&c->readers, NULL);
+		pthread_mutex_init(&c->past_lock, NULL);
 		c->bridge = config->bridge;
 		c->ledger = config->ledger;
 		c->quarantine = config->quarantine;
@@ -34,7 +36,7 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 		c->program_slot = config->program_slot;
 		c->durability = config->durability;
 		c->machine = config->machine;
-		c->governor = atr_governor_create();
+		c->governor = config->governor ? config->governor : atr_governor_create();
 		c->acker = config->acker;
 		c->verifier = config->verifier;
 		c->verifiers = config->verifiers;
@@ -62,6 +64,7 @@ void atr_control_free(struct atr_control *control)
 	atr_governor_free(control->governor);
 	atr_control_swap_end(control);
 	pthread_mutex_destroy(&control->readers);
+	pthread_mutex_destroy(&control->past_lock);
 	atr_identity_free(control->identity);
 	atr_json_parser_destroy(control->parser);
 	if (control->hash)
@@ -109,8 +112,12 @@ void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint
 		control->node->book.datagrams.refused[reason]++;
 		control->node->book.events.refused[reason] += meta->events;
 	}
-	if (!atr_quarantine_put(control->quarantine, control->bridge->shards, &item))
-		rte_pktmbuf_free(mbuf);
+	if (reason >= ATR_REASON_GOV_OPERATOR && reason <= ATR_REASON_GOV_APPROVALS)
+		item.detail = strdup(atr_governor_refusal(control->governor));
+	if (atr_quarantine_put(control->quarantine, control->bridge->shards, &item))
+		return;
+	free(item.detail);
+	rte_pktmbuf_free(mbuf);
 }
 
 static unsigned int verify_ring(struct atr_control *control, unsigned int shard)

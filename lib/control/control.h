@@ -28,6 +28,7 @@
 #include "verifier.h"
 
 #define ATR_RESERVES_MAX 64 /* high-waters raised by one sync */
+#define ATR_PLANS_PAST   64 /* plans kept after they were in force, for gap requests */
 
 struct atr_control_stats {
 	uint64_t roots_verified, roots_refused;
@@ -95,6 +96,11 @@ struct atr_control {
 	struct atr_reserve *unsaved;     /* reservations whose sync failed, tried again */
 	uint64_t retry_tsc, clock_tsc;
 	struct atr_swap_state swap;
+	/* Plans that are in force no more, the newest at (pasts - 1) % ATR_PLANS_PAST. Who looks at
+	 * them on another thread holds past_lock: none goes meanwhile. */
+	struct atr_plan *past[ATR_PLANS_PAST];
+	uint64_t pasts;
+	pthread_mutex_t past_lock;
 	struct atr_governor *governor; /* read by telemetry under readers */
 	struct atr_program *proposed;  /* of a change that is admitted, until it is durable */
 	/* Who reads the program or the governor on another thread holds it: no program is freed and
@@ -119,6 +125,7 @@ struct atr_control_config {
 	struct rte_mempool *payloads;
 	struct rte_rcu_qsbr *rcu;
 	struct atr_program **program_slot;
+	struct atr_governor *governor; /* the control lcore's from here on; NULL: a new one */
 	enum atr_durability durability;
 	struct atr_machine machine;           /* copied; what it points at must outlive the control
 					       * lcore. Zeros: no change of plan is expected */
@@ -160,6 +167,10 @@ unsigned int atr_control_swap(struct atr_control *control);
 
 /* Frees what a change under way has left. */
 void atr_control_swap_end(struct atr_control *control);
+
+/* The plan of a generation, in force or past; NULL if it is not kept. Any thread, under past_lock.
+ */
+const struct atr_plan *atr_control_plan(const struct atr_control *control, uint64_t generation);
 
 /* True while envelopes must wait. */
 static inline bool atr_control_swapping(const struct atr_control *control)

@@ -43,6 +43,53 @@ static void adopted(struct atr_control *control)
 		swap->cycles_max = cycles;
 }
 
+/* The plan stays a while longer than its program. */
+static void keep_plan(struct atr_control *control, struct atr_program *program)
+{
+	struct atr_plan **place = &control->past[control->pasts % ATR_PLANS_PAST];
+
+	if (!program->owns_plan)
+		return;
+	program->owns_plan = false;
+	atr_plan_free(*place);
+	*place = (struct atr_plan *)(uintptr_t)program->plan;
+	control->pasts++;
+}
+
+/* Unless somebody looks at it: then a turn later. */
+static unsigned int reclaim(struct atr_control *control)
+{
+	struct atr_swap_state *swap = &control->swap;
+
+	if (pthread_mutex_trylock(&control->readers) != 0)
+		return 0;
+	if (pthread_mutex_trylock(&control->past_lock) == 0) {
+		keep_plan(control, swap->old);
+		atr_program_free(swap->old);
+		swap->old = NULL;
+		swap->step = ATR_SWAP_NONE;
+		pthread_mutex_unlock(&control->past_lock);
+	}
+	pthread_mutex_unlock(&control->readers);
+	return swap->step == ATR_SWAP_NONE;
+}
+
+const struct atr_plan *atr_control_plan(const struct atr_control *control, uint64_t generation)
+{
+	const struct atr_program *program =
+		__atomic_load_n(control->program_slot, __ATOMIC_ACQUIRE);
+	const struct atr_program *old = control->swap.old;
+
+	if (program->plan && program->generation == generation)
+		return program->plan;
+	if (old && old->plan && old->generation == generation)
+		return old->plan;
+	for (unsigned int i = 0; i < ATR_PLANS_PAST; i++)
+		if (control->past[i] && control->past[i]->generation == generation)
+			return control->past[i];
+	return NULL;
+}
+
 unsigned int atr_control_swap(struct atr_control *control)
 {
 	struct atr_swap_state *swap = &control->swap;
@@ -61,13 +108,9 @@ unsigned int atr_control_swap(struct atr_control *control)
 		adopted(control);
 		return 1;
 	case ATR_SWAP_GRACE:
-		if (rte_rcu_qsbr_check(control->rcu, swap->token, false) != 1 ||
-		    pthread_mutex_trylock(&control->readers) != 0)
+		if (rte_rcu_qsbr_check(control->rcu, swap->token, false) != 1)
 			return 0;
-		atr_program_free(swap->old);
-		swap->old = NULL;
-		swap->step = ATR_SWAP_NONE;
-		pthread_mutex_unlock(&control->readers);
+		return reclaim(control);
 	}
 	return 1;
 }
@@ -116,4 +159,6 @@ void atr_control_swap_end(struct atr_control *control)
 {
 	atr_program_free(control->swap.next);
 	atr_program_free(control->swap.old);
+	for (unsigned int i = 0; i < ATR_PLANS_PAST; i++)
+		atr_plan_free(control->past[i]);
 }
