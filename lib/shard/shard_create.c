@@ -95,6 +95,9 @@ static int fill(struct atr_shard *shard, const struct atr_shard_config *config, 
 	shard->clock = config->clock;
 	shard->feed_epoch = config->epoch;
 	shard->class_epoch = config->log_epoch;
+	shard->rx_pool = config->rx_pool;
+	atr_overload_init(&shard->overload, rte_rdtsc(), rte_get_tsc_hz());
+	shard->bridge->measures[shard->id] = &shard->overload.measures;
 	shard->reserve_timeout_tsc = rte_get_tsc_hz() * RESERVE_TIMEOUT_S;
 
 	shard->hash = atr_hash_create(config->socket, config->simd_bits, error, size);

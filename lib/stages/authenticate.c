@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 5, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root.
+/* Stage 6, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root.
  * Frames of unknown roots wait in the hold while the control lcore verifies the signature. */
 #include <string.h>
 
@@ -85,7 +85,7 @@ static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		return;
 	}
 	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f], ahead,
-				m);
+				meta->src_ip, m);
 	if (result != ATR_AUTH_HELD) {
 		batch->reason[f] = result;
 		return;
@@ -129,6 +129,7 @@ unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *b
 	}
 	atr_batch_compact(batch);
 	hashes(shard, batch, ahead);
+	atr_auth_now(shard->auth, batch->now_tsc);
 	for (unsigned int i = 0; i < batch->live_count; i++) {
 		unsigned int f = batch->live[i];
 

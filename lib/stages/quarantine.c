@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 12, gate 5: every datagram of the batch is accounted for in both ledgers; what was refused,
+/* Stage 13, gate 5: every datagram of the batch is accounted for in both ledgers; what was refused,
  * wholly or in part, goes to the quarantine writer with its reasons. */
 #include "stages.h"
 
@@ -49,6 +49,7 @@ void atr_settle_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned
 	struct atr_quarantine_item item;
 	uint8_t outcome = batch->reason[f];
 
+	item.detail = NULL;
 	item.refused_events = 0;
 	item.named = 0;
 	item.reason = outcome;

@@ -35,6 +35,7 @@ struct rig_options {
 	unsigned int verify_ring;             /* messages; 0: plenty */
 	unsigned int handover_ring;
 	unsigned int hold_per_source;
+	bool senders; /* are told apart by their address, which is another one on each port */
 	bool no_plan;
 	uint64_t start; /* durable high-water of every source before this start */
 	/* The log of class D, the caller's, closed; NULL: durability none. Feed 0 is of class D
@@ -103,11 +104,12 @@ struct rig_frame {
 	uint64_t first;
 	unsigned int count;
 	uint32_t value;
-	uint32_t topic; /* 0: TOPIC_OPEN */
-	uint32_t type;  /* 0: TYPE_READING */
-	uint64_t realm; /* 0: RIG_REALM */
-	uint32_t key;   /* 0: 1 */
-	bool forged;    /* signed by another key */
+	uint32_t topic;   /* 0: TOPIC_OPEN */
+	uint32_t type;    /* 0: TYPE_READING */
+	uint64_t realm;   /* 0: RIG_REALM */
+	uint32_t key;     /* 0: 1 */
+	bool forged;      /* signed by another key */
+	uint8_t priority; /* that event i claims: (priority >> 2 * (i % 4)) & 3 */
 };
 struct rig_datagram {
 	uint8_t bytes[RIG_DATAGRAM];
