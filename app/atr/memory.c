@@ -135,11 +135,12 @@ static void print_pool(const struct rte_mempool *pool, const char *formula)
 
 static double window_bytes(const struct appliance *a)
 {
+	const struct atr_plan *plan = a->program->plan;
 	double bytes = 0;
 
-	for (uint32_t s = 0; a->plan && s < a->plan->source_slots; s++)
-		if (a->plan->sources[s].present)
-			bytes += (double)atr_window_footprint(a->plan->sources[s].window);
+	for (uint32_t s = 0; plan && s < plan->source_slots; s++)
+		if (plan->sources[s].present)
+			bytes += (double)atr_window_footprint(plan->sources[s].window);
 	return bytes;
 }
 
