@@ -92,8 +92,8 @@ static bool from_snapshot(const struct durable *d)
 /* A change that was durable when the appliance stopped. */
 static int put_in_force(struct durable *d, struct atr_plan **plan, char *error, size_t size)
 {
-	char sentence[SENTENCE_SIZE];
-	struct atr_plan *next;
+	char sentence[SENTENCE_SIZE] = "";
+	struct atr_plan *next = NULL;
 	int rc = -ENOMEM;
 
 	d->governor = atr_governor_create();

@@ -9,9 +9,10 @@
 
 #include "replay_internal.h"
 
-#define REASON_SIZE   384
-#define CHANGE_GROUPS 1024 /* a change that leads to no plan in so many does not matter any more \
-			    */
+#define REASON_SIZE 384
+#define CHANGE_GROUPS                                                              \
+	1024 /* a change that leads to no plan in so many does not matter any more \
+	      */
 
 int replay_refuse(struct atr_replay *replay, const struct atr_group_hdr *group,
 		  const struct atr_record_hdr *record, const char *format, ...)
