@@ -41,17 +41,72 @@ static int compare_file(struct durable *d, const struct options *options, struct
 	return rc;
 }
 
+struct rescan {
+	struct recall *recall;
+	const struct atr_plan *plan;
+	unsigned int shard;
+};
+
+static int on_record(void *context, const struct atr_group_hdr *group,
+		     const struct atr_record_hdr *record, const uint8_t *body,
+		     const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE])
+{
+	struct rescan *r = context;
+
+	(void)group;
+	(void)decisions;
+	(void)leaf;
+	if (record->kind != ATR_RECORD_ENVELOPE || !body ||
+	    record->generation != r->plan->generation ||
+	    atr_plan_governs(r->plan, record->type) == ATR_GOVERNANCE_NONE)
+		return 0;
+	return recall_keep(r->recall, r->shard, record, body);
+}
+
+/* The logs from their beginning: what the change needs lies before the snapshots. */
+static int read_all(struct durable *d, const struct atr_plan *plan, char *error, size_t size)
+{
+	struct rescan r = {.recall = &d->recall, .plan = plan};
+	const struct atr_log_visitor visitor = {.context = &r, .record = on_record};
+	int rc = 0;
+
+	printf("atr: a change of plan is in the log: reading all of it for the document\n");
+	recall_free(&d->recall);
+	for (unsigned int s = 0; rc == 0 && s < d->shards; s++) {
+		struct atr_log_scan scan = {0};
+
+		r.shard = s;
+		rc = atr_log_scan(d->shard[s].storage, &visitor, &scan, error, size);
+	}
+	return rc;
+}
+
+static bool from_snapshot(const struct durable *d)
+{
+	for (unsigned int s = 0; s < d->shards; s++)
+		if (d->recovery[s].snapshot_group > 0)
+			return true;
+	return false;
+}
+
 /* A change that was durable when the appliance stopped. */
 static int put_in_force(struct durable *d, struct atr_plan **plan, char *error, size_t size)
 {
-	char sentence[SENTENCE_SIZE];
-	struct atr_plan *next;
+	char sentence[SENTENCE_SIZE] = "";
+	struct atr_plan *next = NULL;
 	int rc = -ENOMEM;
 
 	d->governor = atr_governor_create();
 	if (d->governor)
 		rc = recall_rebuild(&d->recall, *plan, d->governor, &next, sentence,
 				    sizeof(sentence));
+	if (rc == 0 && sentence[0] && from_snapshot(d)) {
+		rc = read_all(d, *plan, error, size);
+		if (rc < 0)
+			return rc;
+		rc = recall_rebuild(&d->recall, *plan, d->governor, &next, sentence,
+				    sizeof(sentence));
+	}
 	recall_free(&d->recall);
 	if (rc < 0) {
 		snprintf(error, size, "out of memory for documents of plans");

@@ -122,7 +122,7 @@ static const struct document *place_for(const struct atr_governor *governor, uin
 
 	for (unsigned int i = 0; i < ATR_GOVERNOR_DOCUMENTS; i++) {
 		bytes += governor->document[i].total;
-		if (!governor->document[i].used)
+		if (!empty && !governor->document[i].used)
 			empty = &governor->document[i];
 	}
 	if (empty && bytes <= ATR_GOVERNANCE_DOCUMENT_MAX)

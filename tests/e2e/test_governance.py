@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # release only
 # needs root: a namespace with a veth pair
-"""The plan changes while the appliance serves: chunks, approvals and changes through the gates, keys
-that come and go, and restarts in the middle."""
+"""The plan changes while the appliance serves: chunks, approvals and changes through the gates,
+keys that come and go, and restarts in the middle."""
 import copy
 import json
 import os
@@ -161,8 +161,8 @@ def threshold(world):
 
 @case
 def refused_and_unchanged(world):
-    """Invariant: what is stale, not whole, forged or gives an id a second meaning leaves the plan as
-    it is, and the culprit is named by its path."""
+    """Invariant: what is stale, not whole, forged or gives an id a second meaning leaves the plan
+    as it is, and the culprit is named by its path."""
     before = world.in_force()
     text = world.revise(renamed('refused'))
     stale = {**world.motion(text), 'replaces': 64 * '0'}
@@ -259,6 +259,20 @@ def killed_in_the_middle(world):
     assert all(json.loads(line)['file'] == 'same' for line in rebuilt.splitlines()), rebuilt
     world.lab.start()
     assert world.in_force() == digest_of(text)
+
+
+@case
+def clean_stop(world):
+    """Invariant: a clean stop ends with a snapshot, behind which nothing is under way; the plan in
+    force stays, and the document can be sent again."""
+    text = world.revise(renamed('stopped'))
+    before = world.in_force()
+    world.push(text)
+    world.approve(text, 'op-a')
+    world.lab.stop()
+    world.lab.start()
+    assert world.in_force() == before and not world.governance()['documents']
+    world.put_in_force(text)
 
 
 @case
