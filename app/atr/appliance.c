@@ -264,6 +264,7 @@ static int shards(struct appliance *a, char *error, size_t size)
 		.program_slot = &a->program,
 		.rcu = a->rcu,
 		.clock = &a->clock,
+		.rx_pool = a->rx_pool,
 		.payloads = a->payload_pool,
 		.headers = a->header_pool,
 		.auth = memory_auth(&a->options),

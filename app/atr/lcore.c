@@ -9,6 +9,7 @@
 
 #include "../../lib/control/rest.h"
 #include "appliance.h"
+#include "watch.h"
 
 #define DRAIN_STEP_US  1000
 #define QUIET_READINGS 3 /* ledgers with nothing in flight, one after the other */
@@ -99,6 +100,7 @@ static int launch(lcore_function_t *run, void *arg, unsigned int lcore_id)
 int appliance_run(struct appliance *a, const volatile int *stop)
 {
 	struct atr_rest rest = {.shares_core = a->options.durability != ATR_DURABILITY_NONE};
+	struct watch watch = {0};
 	int rc = 0;
 
 	for (unsigned int i = 0; rc == 0 && i < a->verifier_count; i++)
@@ -108,8 +110,10 @@ int appliance_run(struct appliance *a, const volatile int *stop)
 		rc = launch(data_lcore_main, &a->lcore[i], a->lcore[i].lcore_id);
 	if (rc == 0) {
 		printf("atr: serving\n");
-		while (!*stop)
+		while (!*stop) {
 			atr_rest_turn(&rest, atr_control_run(a->control));
+			watch_turn(&watch, a->shard, a->shard_count);
+		}
 		printf("atr: stopping\n");
 		drain(a);
 	}

@@ -395,6 +395,7 @@ static int control(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "reserve_failures", s->reserve_failures);
 	rte_tel_data_add_dict_u64(d, "arp_sent", s->arp_sent);
 	rte_tel_data_add_dict_u64(d, "link_answered", s->link_answered);
+	telemetry_shed(c->node, d);
 	if (appliance->durable.acker)
 		telemetry_acks(atr_acker_stats(appliance->durable.acker), d);
 	return 0;
@@ -415,6 +416,10 @@ static const struct {
 	{"/atr/sources", sources, NULL, "Sequence windows of sources. Parameter: offset."},
 	{"/atr/shards", shards, NULL, "Data path by shard. Parameter: offset."},
 	{"/atr/control", control, NULL, "The control lcore's work. No parameters."},
+	{"/atr/overload", NULL, telemetry_overload,
+	 "State of load of each shard, its signals, what it shed. Parameter: offset."},
+	{"/atr/transitions", NULL, telemetry_transitions,
+	 "Last changes of a shard's state of load. Parameter: shard."},
 	{"/atr/log", NULL, telemetry_log, "The logs, by shard. Parameter: offset."},
 	{"/atr/gaps", NULL, telemetry_gaps,
 	 "Gap requests and their answers, by shard. Parameter: offset."},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inside the Query gate: telemetry.c (most commands, and turns), telemetry_log.c (logs),
- * telemetry_state.c (state), telemetry_query.c (events). */
+ * telemetry_state.c (state), telemetry_query.c (events), telemetry_overload.c (states of load). */
 #ifndef ATR_TELEMETRY_H
 #define ATR_TELEMETRY_H
 
@@ -13,6 +13,8 @@ int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 		   struct rte_tel_data **entry);
 
 int telemetry_log(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_overload(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_transitions(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_state(struct appliance *a, const char *params, struct rte_tel_data *d);
 /* Types that the plan keeps state of. */
 uint64_t telemetry_state_types(const struct atr_plan *plan);
@@ -26,6 +28,8 @@ int telemetry_hex(struct rte_tel_data *d, const char *name, const uint8_t *bytes
 /* Adds what the control lcore did about acknowledgements. */
 void telemetry_acks(const struct atr_acker_stats *acks, struct rte_tel_data *d);
 /* Adds the public keys by which the appliance signs. */
+/* What a shard or the control lcore (envelopes) has shed, by measure. */
+void telemetry_shed(const struct atr_ledger_node *node, struct rte_tel_data *d);
 void telemetry_keys(const struct appliance *a, struct rte_tel_data *d);
 
 #endif

@@ -47,6 +47,10 @@ json_t *telemetry_ask_pages(struct telemetry *telemetry, const char *command, ch
 /* Prints any JSON value as aligned text, indented by so many columns. Strings are neutralised. */
 void telemetry_render(FILE *to, json_t *value, int indent);
 
+/* Prints what /atr/overload answers: a line a shard under "load": its state, since when and why,
+ * its signals, and how many events it has shed by which measure. */
+void telemetry_render_load(FILE *to, json_t *loads);
+
 /* Prints what /atr/log answers: a line a shard under "log", and the sentence of each log that is
  * not well. Nothing where there is no log. */
 void telemetry_render_log(FILE *to, json_t *logs);

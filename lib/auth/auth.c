@@ -6,6 +6,8 @@
 #include "../reason/reason.h"
 #include "auth_internal.h"
 
+#define TIGHT_PARTS 4 /* of its pending roots a source has one under overload */
+
 static void key_of_frame(struct auth_key *key, const struct atr_frame *frame)
 {
 	key->realm = frame->hdr->realm;
@@ -76,7 +78,7 @@ static uint32_t ask(struct atr_auth *auth, const struct auth_key *key, uint32_t 
 	struct auth_source *source = &auth->source[key->source];
 	uint32_t i;
 
-	if (source->pending >= auth->params.pending_per_source ||
+	if (source->pending >= auth->per_source ||
 	    auth->stats.pending_roots >= auth->params.pending_roots)
 		return AUTH_NONE;
 	i = auth_tree_take(auth);
@@ -173,4 +175,17 @@ void atr_auth_proven(struct atr_auth *auth)
 const struct atr_auth_stats *atr_auth_stats(const struct atr_auth *auth)
 {
 	return &auth->stats;
+}
+
+void atr_auth_tighten(struct atr_auth *auth, bool tight)
+{
+	unsigned int all = auth->params.pending_per_source;
+	unsigned int few = all / TIGHT_PARTS;
+
+	auth->per_source = !tight ? all : few > 0 ? few : 1;
+}
+
+unsigned int atr_auth_hold_frames(const struct atr_auth *auth)
+{
+	return auth->params.hold_frames;
 }

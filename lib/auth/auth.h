@@ -96,6 +96,13 @@ void atr_auth_prefetch(const struct atr_auth *auth, const struct atr_frame *fram
  * its proof led to the root that is proven now. */
 void atr_auth_proven(struct atr_auth *auth);
 
+/* While tight is true a source may have only a quarter of its pending roots under way (at least
+ * one); those beyond that finish. */
+void atr_auth_tighten(struct atr_auth *auth, bool tight);
+
+/* Frames that the hold takes, of all sources. */
+unsigned int atr_auth_hold_frames(const struct atr_auth *auth);
+
 /* Takes up to max new root requests that are to be put on the bridge, in order; those that do not
  * fit the ring are given back with atr_auth_unsent and will be offered again. */
 unsigned int atr_auth_requests(struct atr_auth *auth, struct atr_root_request **requests,

@@ -183,6 +183,7 @@ struct atr_auth *atr_auth_create(const struct atr_auth_params *params, uint32_t 
 	}
 	auth = (struct atr_auth *)from.block;
 	auth->params = *params;
+	auth->per_source = params->pending_per_source;
 	auth->shard = shard;
 	carve_all(&from, auth);
 	lists_init(auth);

@@ -89,6 +89,7 @@ struct auth_queue {
 
 struct atr_auth {
 	struct atr_auth_params params;
+	unsigned int per_source; /* pending roots of any one source, now */
 	uint32_t shard;
 	struct atr_auth_stats stats;
 

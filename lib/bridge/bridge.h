@@ -95,6 +95,9 @@ struct atr_bridge {
 	struct rte_ring *answers[ATR_SHARDS_MAX];  /* gap thread to shard */
 	struct rte_ring *acks[ATR_SHARDS_MAX]; /* elements of acks_size bytes: lib/ack knows them */
 	struct rte_ring *handover[ATR_SHARDS_MAX][ATR_SHARDS_MAX]; /* [from][to] */
+	/* What each shard does against overload (lib/overload), bits of its measures. Writer of
+	 * what is pointed at: the shard; readers: the control lcore and telemetry. */
+	const uint32_t *measures[ATR_SHARDS_MAX];
 };
 
 struct atr_bridge_sizes {

@@ -5,6 +5,7 @@
 #include <rte_cycles.h>
 #include <sodium.h>
 
+#include "../overload/overload.h"
 #include "control.h"
 
 #define NS_PER_MS       UINT64_C(1000000)
@@ -49,6 +50,19 @@ static uint8_t schema(struct atr_control *control, const struct atr_plan *plan, 
 	if (!j->type || !j->type->json)
 		return ATR_REASON_UNKNOWN_TYPE;
 	return atr_schema_validate(j->type->json, j->envelope.payload, NULL, 0);
+}
+
+/* What the shard that brought the envelope and the one that would log it do against overload. */
+static uint8_t shed(const struct atr_control *control, const struct judged *j, uint32_t shard)
+{
+	const struct atr_bridge *bridge = control->bridge;
+	uint32_t owner = j->source->id % bridge->shards;
+	uint32_t measures = __atomic_load_n(bridge->measures[shard], __ATOMIC_RELAXED) |
+			    __atomic_load_n(bridge->measures[owner], __ATOMIC_RELAXED);
+	enum atr_measure measure =
+		atr_overload_sheds(measures, atr_plan_priority(j->source, j->topic), true);
+
+	return measure == ATR_MEASURES ? ATR_OK : atr_measure_info[measure].reason;
 }
 
 /* Any envelope key of the source that is valid now may have signed. */
@@ -153,7 +167,7 @@ static uint8_t identity(struct atr_control *control, const struct atr_plan *plan
 }
 
 static uint8_t gates(struct atr_control *control, const struct atr_plan *plan, const char *text,
-		     size_t length, uint64_t now_ns, struct judged *j)
+		     size_t length, uint32_t shard, uint64_t now_ns, struct judged *j)
 {
 	uint8_t reason;
 
@@ -164,6 +178,8 @@ static uint8_t gates(struct atr_control *control, const struct atr_plan *plan, c
 	reason = schema(control, plan, text, length, j);
 	if (reason == ATR_OK)
 		reason = atr_envelope_canonical(&j->envelope, text, length);
+	if (reason == ATR_OK)
+		reason = shed(control, j, shard);
 	if (reason == ATR_OK)
 		reason = signature(plan, j, now_ns);
 	if (reason == ATR_OK)
@@ -260,7 +276,8 @@ void atr_control_envelope(struct atr_control *control, struct rte_mbuf *mbuf, ui
 
 	control->node->book.datagrams.bridge_in++;
 	control->node->book.events.bridge_in++;
-	reason = gates(control, plan, text, meta->length, atr_clock_ns(control->clock, begin), &j);
+	reason = gates(control, plan, text, meta->length, shard,
+		       atr_clock_ns(control->clock, begin), &j);
 	if (reason == ATR_DUPLICATE && j.state == ATR_IDENTITY_PENDING)
 		reason = wait_for_original(control, mbuf, shard, &j);
 	else if (reason == ATR_OK)

@@ -73,6 +73,11 @@ unsigned int atr_log_under_way(const struct atr_log *log)
 	return log->under_way;
 }
 
+unsigned int atr_log_buffers(const struct atr_log *log)
+{
+	return log->params.buffers;
+}
+
 void atr_log_release(struct atr_log *log, struct atr_group_buf *group)
 {
 	log->free[log->free_count++] = group;

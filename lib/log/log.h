@@ -132,6 +132,9 @@ struct atr_group_buf *atr_log_durable(struct atr_log *log);
 /* Hot: groups sealed and not yet returned by atr_log_durable; reads the shard's own memory only. */
 unsigned int atr_log_under_way(const struct atr_log *log);
 
+/* Hot: group buffers there are. */
+unsigned int atr_log_buffers(const struct atr_log *log);
+
 /* Hot: gives a buffer back. */
 void atr_log_release(struct atr_log *log, struct atr_group_buf *group);
 

@@ -276,6 +276,14 @@ static inline uint8_t atr_source_frame_key(const struct atr_source *source, uint
 	return ATR_OK;
 }
 
+/* The best priority, 0..3, that an event of this source and topic has, whatever it claims; an
+ * envelope, which claims nothing, has it. Any lcore. */
+static inline uint8_t atr_plan_priority(const struct atr_source *source,
+					const struct atr_topic *topic)
+{
+	return source->priority > topic->priority ? source->priority : topic->priority;
+}
+
 /* Action for a triple whose source, topic and type are in the plan; NULL if no rule allows it.
  * Levels are not looked at (see LEVEL in reason.def: compare source->level with topic->level).
  * Hot path: one or two probes of a flat hash table, no strings. Any lcore. */

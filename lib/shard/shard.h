@@ -20,6 +20,7 @@
 #include "../gapfill/gap_gate.h"
 #include "../hash/hash.h"
 #include "../ledger/ledger.h"
+#include "../overload/overload.h"
 #include "../program/program.h"
 #include "../quarantine/quarantine.h"
 #include "batch.h"
@@ -95,6 +96,8 @@ struct atr_shard {
 	unsigned int next_handover; /* round robin */
 	bool stopping;              /* no more RX; what is under way is finished */
 	struct atr_commit commit;
+	struct rte_mempool *rx_pool; /* receive buffers; NULL: not watched */
+	struct atr_overload overload;
 
 	struct atr_rx_stats rx __rte_cache_aligned;
 	struct atr_stage_stats stage[ATR_STAGES_MAX];
@@ -125,6 +128,7 @@ struct atr_shard_config {
 	uint64_t recent_feeds; /* feeds whose last packets are kept, a bit per id */
 	uint32_t recent_slots; /* so many of each: atr_recent_slots */
 	unsigned int simd_bits;
+	struct rte_mempool *rx_pool; /* receive buffers, watched for overload; NULL: none */
 };
 
 /* Creates a shard. NULL with one sentence in error. Control lcore, before the data lcore starts. */

@@ -93,6 +93,9 @@ static int fill(struct atr_shard *shard, const struct atr_shard_config *config, 
 	shard->program_slot = config->program_slot;
 	shard->rcu = config->rcu;
 	shard->clock = config->clock;
+	shard->rx_pool = config->rx_pool;
+	atr_overload_init(&shard->overload, rte_rdtsc(), rte_get_tsc_hz());
+	shard->bridge->measures[shard->id] = &shard->overload.measures;
 	shard->reserve_timeout_tsc = rte_get_tsc_hz() * RESERVE_TIMEOUT_S;
 
 	shard->hash = atr_hash_create(config->socket, config->simd_bits, error, size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 5, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root.
+/* Stage 6, gate 3: leaf hashes over the whole burst, then each frame's path to a proven root.
  * Frames of unknown roots wait in the hold while the control lcore verifies the signature. */
 #include <string.h>
 

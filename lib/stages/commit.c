@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 10: what a sync has made durable is published under the numbers that the log stage gave,
+/* Stage 11: what a sync has made durable is published under the numbers that the log stage gave,
  * envelopes are settled and acknowledgements released; and the open group is sealed when it is
  * full, old, or nothing else is under way. Groups come in log order, and a bounded number of
  * records is worked through in a turn, so that reception does not wait. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 7: identity. Tested here, taken in the log stage, so that what the limit stage sheds has
+/* Stage 8: identity. Tested here, taken in the log stage, so that what the limit stage sheds has
  * not been remembered. The result must be as if frames came one by one: a frame whose answer
  * depends on what an earlier frame of its batch is about to take is deferred to the next batch. */
 #include "stages.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 11: admitted events into those feeds of the ruleset's choice that do not wait for the disk;
+/* Stage 12: admitted events into those feeds of the ruleset's choice that do not wait for the disk;
  * the others are the commit stage's. */
 #include "stages.h"
 
@@ -110,6 +110,7 @@ unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch)
 		atr_settle_envelope(shard, batch->admit[i], batch->admit_reason[i]);
 	}
 	atr_feeds_poll(shard->feeds, shard->program, batch->now_tsc,
-		       batch->count + batch->admit_count == 0);
+		       batch->count + batch->admit_count == 0 &&
+			       !atr_overload_takes(&shard->overload, ATR_MEASURE_BATCH));
 	return published;
 }

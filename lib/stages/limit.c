@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 8, gate 4 continued: token buckets, after identity has been tested, so that replays drain
+/* Stage 9, gate 4 continued: token buckets, after identity has been tested, so that replays drain
  * nobody. Envelopes admitted by the control lcore draw on the same buckets. */
 #include "stages.h"
 

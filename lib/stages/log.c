@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 9: a frame is appended to the log whole if any of its events is admitted, with a bitmap
+/* Stage 10: a frame is appended to the log whole if any of its events is admitted, with a bitmap
  * that says which; with that its identities are taken, and nothing is shed behind this point. Feeds
  * of class D number their messages here; they are published when the group is durable (commit.c).
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 12, gate 5: every datagram of the batch is accounted for in both ledgers; what was refused,
+/* Stage 13, gate 5: every datagram of the batch is accounted for in both ledgers; what was refused,
  * wholly or in part, goes to the quarantine writer with its reasons. */
 #include "stages.h"
 

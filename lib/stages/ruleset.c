@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 6, gate 4: is this source allowed to say this here, and which feeds carry it? */
+/* Stage 7, gate 4: is this source allowed to say this here, and which feeds carry it? */
 #include <string.h>
 
 #include "stages.h"

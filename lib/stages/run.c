@@ -24,6 +24,9 @@ unsigned int atr_shard_run(struct atr_shard *shard)
 		}
 		begin = end;
 	}
+	if (atr_overload_turn(&shard->overload, batch->now_tsc, begin,
+			      batch->count + batch->admit_count > 0))
+		atr_signals_read(shard, begin);
 	rte_rcu_qsbr_quiescent(shard->rcu, shard->id);
 	return batch->count + batch->admit_count;
 }

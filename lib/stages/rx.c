@@ -161,14 +161,16 @@ static void from_port(struct atr_shard *shard, struct atr_batch *batch, unsigned
 {
 	struct rte_mbuf **mbuf = &batch->mbuf[batch->count];
 	unsigned int room = RTE_MIN(ATR_BATCH_FRAMES - batch->count, (unsigned int)ATR_RX_BURST);
-	uint16_t n;
+	uint16_t asked = (uint16_t)(room - room % HASH_LANES), n;
 
-	if (room < HASH_LANES) /* the next batch has room: nearly all of this one waited */
+	if (asked == 0) { /* the next batch has room: nearly all of this one waited */
+		shard->overload.full = true;
 		return;
-	n = rte_eth_rx_burst(shard->ifaces[port].port_id, shard->rx_queue, mbuf,
-			     (uint16_t)(room - room % HASH_LANES));
+	}
+	n = rte_eth_rx_burst(shard->ifaces[port].port_id, shard->rx_queue, mbuf, asked);
 	shard->rx.polls++;
 	shard->rx.empty_polls += n == 0;
+	shard->overload.full |= n == asked;
 	shard->rx.packets += n;
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = mbuf[i];

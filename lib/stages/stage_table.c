@@ -11,6 +11,8 @@ const struct atr_stage atr_stages[] = {
 	 atr_stage_schema},
 	{"canonical", "events", "the one encoding: flags, zeros, arena layout, padding",
 	 atr_stage_canonical},
+	{"shed", "events", "what the state of load says: priorities, large payloads",
+	 atr_stage_shed},
 	{"authenticate", "frames",
 	 "leaf hash, inclusion proof up to a proven node, root signed by the source's key",
 	 atr_stage_authenticate},

@@ -35,6 +35,7 @@ unsigned int atr_stage_rx(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_parse(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_schema(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_canonical(struct atr_shard *shard, struct atr_batch *batch);
+unsigned int atr_stage_shed(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_ruleset(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_dedup(struct atr_shard *shard, struct atr_batch *batch);
@@ -44,6 +45,9 @@ unsigned int atr_stage_commit(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_quarantine(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_tx(struct atr_shard *shard, struct atr_batch *batch);
+
+/* Reads the shard's signals and changes its state of load by them. */
+void atr_signals_read(struct atr_shard *shard, uint64_t now_tsc);
 
 /* Hands the open group to the log thread. There is one. */
 void atr_commit_seal(struct atr_shard *shard);

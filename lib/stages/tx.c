@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Stage 13: packets to the port queues. What the driver does not take now is offered again in the
+/* Stage 14: packets to the port queues. What the driver does not take now is offered again in the
  * next turn. */
 #include "stages.h"
 

@@ -86,7 +86,7 @@ def root_from_path(index, count, leaf, proof):
 class Event:
     """One event of a frame. flags, sender, data and arena override what follows from the rest."""
 
-    def __init__(self, topic, type_id, payload, timestamp_ns=1_700_000_000_000_000_000, priority=3,
+    def __init__(self, topic, type_id, payload, timestamp_ns=1_700_000_000_000_000_000, priority=0,
                  **override):
         self.topic, self.type_id, self.payload = topic, type_id, payload
         self.timestamp_ns, self.priority, self.override = timestamp_ns, priority, override

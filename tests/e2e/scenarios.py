@@ -18,6 +18,7 @@ IDENTITIES = 1024  # remembered, with --identities of that
 PAGE_RECORDS = 4096 // 32  # of the file that keeps the high-waters
 BEYOND_RESERVE = (1 << 24) + 2  # sequences: further than one reservation reaches
 HANDOVER_RING, BATCH = 1024, 64  # frames
+HOLD = 200  # frames, with --hold of that
 COMMIT_BYTES = 4096  # with --commit-bytes of that
 EVEN, ODD = 'extra0', 'extra1'  # sources of shards 0 and 1 of two
 
@@ -125,6 +126,45 @@ def _(lab, t):
     for count in (IDENTITIES // 2, IDENTITIES // 2, 256):
         lab.send([t.envelope(ms=now) for _ in range(count)])
         lab.settle()
+
+
+def in_state(lab, t, percent, shed):
+    """Sends datagrams, each to be shed whole, while so much of the hold is full."""
+    # A source has half of the hold.
+    hold = [one for source in ('alpha', 'gamma')
+            for one in t.seal(*(t.frame(source) for _ in range(HOLD * percent // 200)),
+                              source=source)]
+    with Stopped(control(lab)):
+        lab.send(hold)
+        time.sleep(0.05)  # a reading of the signals comes every millisecond
+        lab.send(shed)
+        time.sleep(0.1)
+    lab.settle()
+    assert lab.atr.ledger()['datagrams']['admitted'] == len(hold), lab.atr.reasons()
+
+
+def claiming(t, priority, **more):
+    return t.datagram('beta', [t.event(priority=priority, **more)])
+
+
+@scenario('shed_p3')
+def _(lab, t):
+    in_state(lab, t, 50, [claiming(t, 3)])
+
+
+@scenario('shed_p2')
+def _(lab, t):
+    in_state(lab, t, 75, [claiming(t, 3), claiming(t, 2)])
+
+
+@scenario('shed_large')
+def _(lab, t):
+    in_state(lab, t, 75, [claiming(t, 1, type_name='note', payload=plan.note(text='n' * 100))])
+
+
+@scenario('shed_p1')
+def _(lab, t):
+    in_state(lab, t, 90, [claiming(t, 2), claiming(t, 1)])
 
 
 def port_to_first(lab, t):

@@ -251,6 +251,12 @@ def ledger(received=10, admitted=6):
     return {'datagrams': part, 'events': dict(part), 'link': {'arp': 1, 'nic_missed': 0}}
 
 
+def load_of(state, was, signal, value, **shed):
+    """What /atr/overload says of a shard."""
+    return {'state': state, 'ms_in_state': 1500, 'transitions': 1, 'was': was, 'signal': signal,
+            'value': value, 'signals': {signal: value}, 'shed': shed}
+
+
 def log_of(state='ok', sentence='', leaves=0):
     return {'state': state, 'sentence': sentence, 'leaves': leaves, 'groups': 9,
             'groups_under_way': 0, 'syncs': 8, 'sync_us_mean': 7, 'commit_us_mean': 6,
@@ -322,9 +328,13 @@ class Appliance(Lab):
                                              'plan': {'name': 'x\x1b[2J', 'version': 3},
                                              'lcores': [{'id': 1, 'shard': 0},
                                                         {'id': 2, 'shard': 1}]},
+                             '/atr/overload': {
+                                 '0': load_of('orange', 'yellow', 'hold', 80, shed_p3=12345),
+                                 '1': load_of('yellow', 'red\x1b[2J', 'rx', 5)},
                              '/atr/log': {}})
         done = run('status', *where)
-        for part in (b'durability', b'none', b'0.1.0', b'shard'):
+        for part in (b'durability', b'none', b'0.1.0', b'shard', b'orange', b'hold 80 %',
+                     b'12,345', b'shed_p3', b'calm, was red'):
             self.assertIn(part, done.stdout)
         self.assertNotIn(b'\x1b', done.stdout)
         self.assertNotIn(b'leaves', done.stdout)
@@ -335,6 +345,7 @@ class Appliance(Lab):
         pages = {'/atr/log,0': {'0': log_of(leaves=1234567), 'next': 1},
                  '/atr/log,1': {'1': log_of(state='broken', sentence='a sync\x1b[2J failed')}}
         where = self.answer({'/atr/status': {'durability': 'commit'}, '/atr/ledger': ledger(),
+                             '/atr/overload': {},
                              '/atr/reasons': {}, '/atr/stages': {},
                              '/atr/feeds': {
                                  f'{number}/{shard}': {'feed': name, 'durability': durability}

@@ -35,6 +35,8 @@ ARGUMENTS = {
     'log_full': {'args': ['--log-segment-bytes', 4 << 20, '--log-buffers', 4], 'log_disk': 16,
                  'log_room': 5},
     'log_broken': {'args': ['--log-segment-bytes', 4 << 20], 'log_disk': 16, 'log_room': 10},
+    **{f'shed_{what}': {'args': ['--hold', scenarios.HOLD]}
+       for what in ('p3', 'p2', 'large', 'p1')},
     'no_plan': {'value': False},
     'shutdown': {'args': ['--drain-ms', 0]},
 }

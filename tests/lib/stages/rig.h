@@ -103,11 +103,12 @@ struct rig_frame {
 	uint64_t first;
 	unsigned int count;
 	uint32_t value;
-	uint32_t topic; /* 0: TOPIC_OPEN */
-	uint32_t type;  /* 0: TYPE_READING */
-	uint64_t realm; /* 0: RIG_REALM */
-	uint32_t key;   /* 0: 1 */
-	bool forged;    /* signed by another key */
+	uint32_t topic;   /* 0: TOPIC_OPEN */
+	uint32_t type;    /* 0: TYPE_READING */
+	uint64_t realm;   /* 0: RIG_REALM */
+	uint32_t key;     /* 0: 1 */
+	bool forged;      /* signed by another key */
+	uint8_t priority; /* that event i claims: (priority >> 2 * (i % 4)) & 3 */
 };
 struct rig_datagram {
 	uint8_t bytes[RIG_DATAGRAM];

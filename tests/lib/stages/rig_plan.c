@@ -100,6 +100,7 @@ static int body(const struct rig_frame *f, uint32_t index, uint32_t leaves, uint
 										 : TOPIC_OPEN,
 					      .type_id = type,
 					      .timestamp_ns = 1,
+					      .priority = f->priority >> 2 * (e % 4) & 3,
 					      .payload = payload[e],
 					      .payload_length =
 						      type == TYPE_NOTE ? sizeof(payload[e]) : 8};
