@@ -116,9 +116,8 @@ static int open_all(struct pub *pub, char *error)
 	struct pub_options *o = &pub->options;
 
 	pub->parser = atr_json_parser_create();
-	pub->reply_parser = atr_json_parser_create();
 	pub->buffers = malloc(sizeof(*pub->buffers));
-	if (!pub->parser || !pub->reply_parser || !pub->buffers) {
+	if (!pub->parser || !pub->buffers) {
 		snprintf(error, ERROR_SIZE, "out of memory");
 		return -ENOMEM;
 	}
@@ -147,8 +146,6 @@ static void close_all(struct pub *pub)
 	free(pub->buffers);
 	if (pub->parser)
 		atr_json_parser_destroy(pub->parser);
-	if (pub->reply_parser)
-		atr_json_parser_destroy(pub->reply_parser);
 }
 
 static int publish(struct pub *pub, char *error)

@@ -40,7 +40,7 @@ struct pub {
 	struct pub_options options;
 	struct keyring ring;
 	struct atr_plan *plan;
-	struct atr_json_parser *parser, *reply_parser;
+	struct atr_json_parser *parser;
 	struct envelope_buffers *buffers;
 	struct output output;
 	struct sequence_file *sequences;
