@@ -28,7 +28,7 @@ static int print(const struct atr_plan *old, const struct atr_plan *new, bool js
 	if (json) {
 		explain_print_json(json_pack("{s:o, s:o, s:O, s:O, s:b, s:s*}", "old",
 					     govern_plan_json(old), "new", govern_plan_json(new),
-					     "summary", summary, "changes", changes, "compatible",
+					     "summary", summary, "changes", changes, "may_follow",
 					     err == 0, "why_not", err ? error : NULL));
 	} else {
 		govern_print_plan("old", old);

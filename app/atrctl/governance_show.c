@@ -8,10 +8,10 @@
 #include "governance.h"
 #include "log_walk.h"
 #include "option.h"
+#include "plan_diff.h"
 
 #define NAME   "governance show"
 #define INDENT 2
-#define DIGITS 17 /* of a number that is no integer: enough to be the same again */
 
 static const struct usage usage = {
 	"governance show --log DIR [--generation N | --version N | --at SHARD:POSITION]\n"
@@ -71,18 +71,19 @@ static int see_plan(struct log_walk *walk)
 static int print(const struct show *run)
 {
 	json_t *document;
+	char *text;
 
 	if (run->canonical) {
 		fwrite(run->document, 1, run->length, stdout);
 		return EXIT_OK;
 	}
 	document = json_loadb(run->document, run->length, 0, NULL);
-	if (!document)
-		return failure(NAME, "out of memory");
-	json_dumpf(document, stdout,
-		   JSON_INDENT(INDENT) | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(DIGITS));
-	putchar('\n');
+	text = document ? plan_diff_value(document, JSON_INDENT(INDENT) | JSON_ENSURE_ASCII) : NULL;
 	json_decref(document);
+	if (!text)
+		return failure(NAME, "out of memory");
+	puts(text);
+	free(text);
 	return EXIT_OK;
 }
 

@@ -28,4 +28,8 @@ void plan_diff_print_summary(FILE *to, json_t *summary);
 /* The changes as lines, safe for a terminal. */
 void plan_diff_print(FILE *to, const json_t *changes);
 
+/* A value as jansson writes it with flags, its numbers as short as they can be without being
+ * others; free() it. NULL when out of memory. */
+char *plan_diff_value(const json_t *value, size_t flags);
+
 #endif

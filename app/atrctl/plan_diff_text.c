@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan_diff.h"
 #include "term.h"
 
-#define VALUE_SHOWN 300 /* bytes of a value in a line; --json has all of it */
+#define DIGITS_SHORT 15  /* of a number: what people wrote, in most cases */
+#define VALUE_SHOWN  300 /* bytes of a value in a line; --json has all of it */
 
 static const char *text_of(const json_t *object, const char *member)
 {
@@ -14,10 +16,24 @@ static const char *text_of(const json_t *object, const char *member)
 	return text ? text : "";
 }
 
+char *plan_diff_value(const json_t *value, size_t flags)
+{
+	char *text = json_dumps(value, flags | JSON_REAL_PRECISION(DIGITS_SHORT));
+	json_t *again = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+	bool same = again && json_equal(again, value);
+
+	json_decref(again);
+	if (same)
+		return text;
+	free(text);
+	return json_dumps(value, flags);
+}
+
 static void print_value(FILE *to, const json_t *value)
 {
-	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
-			   : NULL;
+	char *text =
+		value ? plan_diff_value(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
+		      : NULL;
 	size_t length = text ? strlen(text) : 0;
 
 	if (!value)
