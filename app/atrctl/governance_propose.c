@@ -147,7 +147,7 @@ static int put_change(struct propose *run, FILE *file, const char *digest, char 
 	json_decref(payload);
 	if (!text || strlen(text) >= sizeof(run->payload)) {
 		free(text);
-		snprintf(error, ERROR_SIZE, "--why TEXT must be UTF-8, at most %u characters",
+		snprintf(error, ERROR_SIZE, "--why TEXT must be UTF-8, at most %d characters",
 			 PROPOSAL_WHY_MAX);
 		return -EINVAL;
 	}

@@ -49,6 +49,7 @@ struct push {
 	struct progress progress;
 	int *outcome; /* of each item */
 	uint64_t sent, admitted, duplicate, refused, unanswered;
+	uint64_t taken; /* admitted or duplicate */
 	json_t *refusals;
 };
 
@@ -126,6 +127,7 @@ static void landed(void *ctx, const struct flight *flight, int outcome)
 	const struct proposal_item *item = &run->proposal.item[flight->cookie];
 
 	run->outcome[flight->cookie] = outcome;
+	run->taken += outcome == ATR_OK || outcome == ATR_DUPLICATE;
 	if (outcome == EXCHANGE_UNANSWERED) {
 		run->unanswered++;
 	} else if (outcome == ATR_OK) {
@@ -174,8 +176,7 @@ static int send_all(struct push *run, enum atr_governance_use use)
 				      "%ss: %llu of %zu envelopes sent, %llu admitted, waiting "
 				      "for %u, sent again %llu",
 				      use_name(use), (unsigned long long)run->sent,
-				      run->proposal.count,
-				      (unsigned long long)(run->admitted + run->duplicate),
+				      run->proposal.count, (unsigned long long)run->taken,
 				      run->exchange.used, (unsigned long long)run->exchange.resent);
 	}
 	return -EINTR;
@@ -215,7 +216,7 @@ static bool succeeded(const struct push *run)
 	int outcome = change_outcome(run);
 
 	if (run->parts)
-		return run->admitted + run->duplicate == run->proposal.count;
+		return run->taken == run->proposal.count;
 	return outcome == ATR_OK || outcome == ATR_DUPLICATE;
 }
 

@@ -218,6 +218,7 @@ static void print_json(const struct rehearse *run)
 {
 	const struct rehearsal *r = &run->rehearsal;
 	json_t *judged = json_array(), *routed = json_array();
+	uint64_t unreadable = r->unreadable + run->unplanned;
 
 	for (unsigned int i = 0; i < r->kinds; i++)
 		json_array_append_new(r->kind[i].feed == REHEARSAL_NOFEED ? judged : routed,
@@ -229,9 +230,8 @@ static void print_json(const struct rehearse *run)
 		judged, "routed_otherwise", (json_int_t)r->rerouted, "routes", routed,
 		"differences_unlisted", (json_int_t)r->unnamed, "passed_over",
 		(json_int_t)r->passed_over, "given_up", (json_int_t)run->given_up, "unreadable",
-		(json_int_t)(r->unreadable + run->unplanned), "not_judged", "limits", "identity",
-		"load", "may_follow", run->why_not[0] == '\0', "why_not",
-		run->why_not[0] ? run->why_not : NULL));
+		(json_int_t)unreadable, "not_judged", "limits", "identity", "load", "may_follow",
+		run->why_not[0] == '\0', "why_not", run->why_not[0] ? run->why_not : NULL));
 }
 
 static int rehearse(struct rehearse *run)
