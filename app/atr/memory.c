@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
@@ -29,6 +30,7 @@ struct atr_auth_params memory_auth(const struct options *options)
 		.refused_roots = REFUSED_ROOTS,
 		.hold_frames = options->hold,
 		.hold_per_source = options->hold / 2,
+		.tsc_hz = rte_get_tsc_hz(),
 	};
 }
 
@@ -133,11 +135,12 @@ static void print_pool(const struct rte_mempool *pool, const char *formula)
 
 static double window_bytes(const struct appliance *a)
 {
+	const struct atr_plan *plan = a->program->plan;
 	double bytes = 0;
 
-	for (uint32_t s = 0; a->plan && s < a->plan->source_slots; s++)
-		if (a->plan->sources[s].present)
-			bytes += (double)atr_window_footprint(a->plan->sources[s].window);
+	for (uint32_t s = 0; plan && s < plan->source_slots; s++)
+		if (plan->sources[s].present)
+			bytes += (double)atr_window_footprint(plan->sources[s].window);
 	return bytes;
 }
 

@@ -43,9 +43,10 @@ int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 
 static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	const struct appliance *a = appliance;
+	struct appliance *a = appliance;
 	static const char *const phases[] = {"serving", "draining", "stopping"};
-	char text[2 * sizeof(a->plan->digest) + 1];
+	const struct atr_plan *plan;
+	char text[2 * sizeof(plan->digest) + 1];
 
 	(void)cmd;
 	(void)params;
@@ -57,17 +58,20 @@ static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 	telemetry_keys(a, d);
 	rte_tel_data_add_dict_u64(d, "epoch", atr_state_epoch(a->state));
 	rte_tel_data_add_dict_u64(d, "uptime_s", (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());
-	rte_tel_data_add_dict_string(d, "plan", a->plan ? a->plan->name : "none");
-	if (a->plan) {
-		rte_tel_data_add_dict_u64(d, "plan_version", a->plan->version);
-		rte_tel_data_add_dict_u64(d, "generation", a->plan->generation);
-		atr_hex_encode(a->plan->digest, sizeof(a->plan->digest), text);
+	pthread_mutex_lock(&a->control->readers);
+	plan = __atomic_load_n(&a->program, __ATOMIC_ACQUIRE)->plan;
+	rte_tel_data_add_dict_string(d, "plan", plan ? plan->name : "none");
+	if (plan) {
+		rte_tel_data_add_dict_u64(d, "plan_version", plan->version);
+		rte_tel_data_add_dict_u64(d, "generation", plan->generation);
+		atr_hex_encode(plan->digest, sizeof(plan->digest), text);
 		rte_tel_data_add_dict_string(d, "plan_digest", text);
-		snprintf(text, sizeof(text), "%016" PRIx64, a->plan->realm);
+		snprintf(text, sizeof(text), "%016" PRIx64, plan->realm);
 		rte_tel_data_add_dict_string(d, "realm", text);
-		rte_tel_data_add_dict_u64(d, "udp_port", a->plan->udp_port);
-		rte_tel_data_add_dict_u64(d, "state_types", telemetry_state_types(a->plan));
+		rte_tel_data_add_dict_u64(d, "udp_port", plan->udp_port);
+		rte_tel_data_add_dict_u64(d, "state_types", telemetry_state_types(plan));
 	}
+	pthread_mutex_unlock(&a->control->readers);
 	rte_tel_data_add_dict_u64(d, "shards", a->shard_count);
 	rte_tel_data_add_dict_u64(d, "data_lcores", a->lcore_count);
 	rte_tel_data_add_dict_u64(d, "control_lcore", rte_get_main_lcore());
@@ -280,17 +284,17 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
-static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
+static int list_sources(const struct atr_program *program, const char *params,
+			struct rte_tel_data *d)
 {
-	const struct atr_plan *plan = appliance->plan;
+	const struct atr_plan *plan = program->plan;
 	uint64_t at = offset_of(params);
 	unsigned int shown = 0;
 	int rc;
 
-	(void)cmd;
 	rte_tel_data_start_dict(d);
 	for (; plan && at < plan->source_slots; at++) {
-		const struct atr_source_state *state = &appliance->program->source[at];
+		const struct atr_source_state *state = &program->source[at];
 		struct rte_tel_data *one;
 		char key[16];
 
@@ -310,6 +314,17 @@ static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
 		rte_tel_data_add_dict_container(d, key, one, 0);
 	}
 	return 0;
+}
+
+static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	int rc;
+
+	(void)cmd;
+	pthread_mutex_lock(&appliance->control->readers);
+	rc = list_sources(__atomic_load_n(&appliance->program, __ATOMIC_ACQUIRE), params, d);
+	pthread_mutex_unlock(&appliance->control->readers);
+	return rc;
 }
 
 static int quarantine(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -431,6 +446,8 @@ static const struct {
 	 "An event's place, feeds and proof. Parameter: SOURCE:SEQUENCE or SOURCE:UUID."},
 	{"/atr/events", NULL, telemetry_events,
 	 "Events of a source, from the log. Parameters: SOURCE,FIRST,LAST[,SHARD,LEAF,EVENT]."},
+	{"/atr/governance", NULL, telemetry_governance,
+	 "The plan in force, and what is under way to change it. No parameters."},
 	{"/atr/checkpoint", NULL, telemetry_checkpoint,
 	 "Newest signed checkpoint, as hex. Parameter: shard."},
 	{"/atr/quarantine", quarantine, NULL, "The quarantine writer. No parameters."},

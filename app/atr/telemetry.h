@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Inside the Query gate: telemetry.c (most commands, and turns), telemetry_log.c (logs),
- * telemetry_state.c (state), telemetry_query.c (events), telemetry_overload.c (states of load). */
+ * telemetry_state.c (state), telemetry_query.c (events), telemetry_overload.c (states of load),
+ * telemetry_governance.c (changes of plan). */
 #ifndef ATR_TELEMETRY_H
 #define ATR_TELEMETRY_H
 
@@ -22,6 +23,7 @@ int telemetry_states(struct appliance *a, const char *params, struct rte_tel_dat
 int telemetry_event(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_events(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_gaps(struct appliance *a, const char *params, struct rte_tel_data *d);
+int telemetry_governance(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_checkpoint(struct appliance *a, const char *params, struct rte_tel_data *d);
 /* Adds bytes as an array of pieces of hex, to be joined. 0 or -ENOMEM. */
 int telemetry_hex(struct rte_tel_data *d, const char *name, const uint8_t *bytes, size_t length);

@@ -80,13 +80,16 @@ void atr_auth_verdict(struct atr_auth *auth, struct atr_root_request *request)
 	auth->stats.pending_roots--;
 	if (verdict == ATR_OK) {
 		auth->stats.roots_proven++;
+		auth_sender_proven(auth, tree->sender);
 		become_proven(auth, i);
 		return;
 	}
 	auth->stats.roots_refused++;
 	/* What was refused for want of room may be asked again. */
-	if (atr_reason_is_final(verdict))
+	if (atr_reason_is_final(verdict)) {
 		auth_refused_remember(auth, &tree->key, verdict);
+		auth_sender_failed(auth, tree->sender);
+	}
 	auth_tree_drop(auth, i);
 }
 
@@ -135,25 +138,4 @@ unsigned int atr_auth_drain(struct atr_auth *auth, void **cookies, unsigned int 
 			cookies[n++] = let_go(auth, tree->hold_first, &tree->hold_first);
 	}
 	return n;
-}
-
-void atr_auth_forget(struct atr_auth *auth, uint32_t source, uint32_t key)
-{
-	uint32_t i = auth->proven.newest;
-
-	while (i != AUTH_NONE) {
-		uint32_t older = auth->proven.link[i].older;
-
-		if (auth->tree[i].key.source == source && auth->tree[i].key.key == key)
-			auth_tree_drop(auth, i);
-		i = older;
-	}
-	i = auth->refused_lru.newest;
-	while (i != AUTH_NONE) {
-		uint32_t older = auth->refused_lru.link[i].older;
-
-		if (auth->refused[i].key.source == source && auth->refused[i].key.key == key)
-			auth_refused_drop(auth, i);
-		i = older;
-	}
 }

@@ -47,6 +47,9 @@ struct atr_key {
 	uint8_t public_key[32];
 	uint64_t not_before_ns; /* Unix time; 0 if not given */
 	uint64_t not_after_ns;  /* UINT64_MAX if not given; valid while before <= now < after */
+	/* Tells this key from any that had its place in an earlier plan: what was proven under one
+	 * is not under another. 0 until atr_plan_number_keys. */
+	uint32_t serial;
 };
 
 struct atr_source {
@@ -190,6 +193,7 @@ struct atr_plan {
 	uint32_t *groups; /* ingress multicast groups, host byte order */
 	uint32_t group_count;
 	struct atr_governance governance;
+	uint32_t key_serials;         /* given so far, in this plan and those before it */
 	struct atr_plan_rules *rules; /* opaque */
 };
 
@@ -211,10 +215,15 @@ void atr_plan_free(struct atr_plan *plan);
 
 /* May new take the place of old in flight? 0; or -EINVAL with one sentence in error that begins
  * with the path of the culprit in new: an id of both plans has another name or another form (of a
- * source also another window, of a feed another durability, of a type other state), or realm, port
- * or multicast groups differ. Control lcore and tools. */
+ * source also another window or max_ahead, of a feed another durability, of a type other state), or
+ * realm, port, multicast groups or identity differ. Control lcore and tools. */
 int atr_plan_compatible(const struct atr_plan *old, const struct atr_plan *new, char *error,
 			size_t size);
+
+/* Gives the keys of new, which is to come behind old, their serials: a key that is in both, under
+ * the same source, id and use, keeps its own, any other gets one that no key had before. Control
+ * lcore, before new is published. */
+void atr_plan_number_keys(const struct atr_plan *old, struct atr_plan *new);
 
 /* What a type does to the plan; ATR_GOVERNANCE_NONE for all other types. Any lcore. */
 static inline enum atr_governance_use atr_plan_governs(const struct atr_plan *plan, uint32_t type)

@@ -35,6 +35,10 @@ static int compare_source(struct comparison *c, uint32_t id)
 		return plan_fail_member(&c->l, "window",
 					"is %u in the plan in force and cannot change in flight",
 					old->window);
+	if (old->max_ahead != new->max_ahead)
+		return plan_fail_member(&c->l, "max_ahead",
+					"is %u in the plan in force and cannot change in flight",
+					old->max_ahead);
 	return 0;
 }
 
@@ -132,6 +136,11 @@ static int compare_head(struct comparison *c)
 		ret = plan_fail_member(&c->l, "groups",
 				       "differ from the plan in force and cannot change in flight");
 	plan_path_cut(&c->l, mark);
+	if (ret == 0 && (c->old->uuid_past_ms != c->new->uuid_past_ms ||
+			 c->old->uuid_future_ms != c->new->uuid_future_ms))
+		ret = plan_fail_member(
+			&c->l, "identity",
+			"differs from the plan in force and cannot change in flight");
 	return ret;
 }
 

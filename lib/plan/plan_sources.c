@@ -292,3 +292,25 @@ int plan_load_sources(struct plan_loader *l, const json_t *document)
 	plan_path_cut(l, mark);
 	return ret;
 }
+
+static bool same_key(const struct atr_key *a, const struct atr_key *b)
+{
+	return a && a->use == b->use &&
+	       memcmp(a->public_key, b->public_key, ATR_PUBLIC_KEY_SIZE) == 0;
+}
+
+void atr_plan_number_keys(const struct atr_plan *old, struct atr_plan *new)
+{
+	new->key_serials = old->key_serials;
+	for (uint32_t s = 0; s < new->source_slots; s++) {
+		const struct atr_source *before = atr_plan_source(old, s);
+
+		for (unsigned int k = 0; k < new->sources[s].key_count; k++) {
+			struct atr_key *key = &new->sources[s].keys[k];
+			const struct atr_key *kept =
+				before ? atr_source_key(before, key->id) : NULL;
+
+			key->serial = same_key(kept, key) ? kept->serial : ++new->key_serials;
+		}
+	}
+}

@@ -20,8 +20,8 @@ EAL = ['--', '--lcores', '0@0,1@1', '--no-huge', '--no-shconf', '--no-pci', '-m'
 TRIES = 3
 SLOW = 400
 SCOPES = {'tier3-ceiling', 'class-d', 'tier1', 'bridge', 'reference'}
-STAGES = ['rx', 'parse', 'schema', 'canonical', 'authenticate', 'ruleset', 'dedup', 'limit', 'log',
-          'commit', 'fanout', 'quarantine', 'tx']
+STAGES = ['rx', 'parse', 'schema', 'canonical', 'shed', 'authenticate', 'ruleset', 'dedup', 'limit',
+          'log', 'commit', 'fanout', 'quarantine', 'tx']
 # At least these, of those that --quick leaves.
 ROWS = ['tier1.64', 'tier1.64.ed25519', 'tier1.1024', 'tier1.1024.ed25519', 'roots.lcores1',
         'roots.lcores2', 'bridge.t_call.1', 'bridge.t_call.32', 'bridge.t_call.1024',

@@ -191,7 +191,8 @@ static void compatible(void **state)
 {
 	static const char *const cases[][3] = {
 		{"\"version\":1", "\"version\":2", NULL},
-		{"\"name\":\"sensor\"", "\"name\":\"sensor\",\"max_ahead\":100", NULL},
+		{"\"name\":\"sensor\"", "\"name\":\"sensor\",\"max_ahead\":100",
+		 "sources[3].max_ahead: is 65536"},
 		{"\"role\":\"sensors\"",
 		 "\"role\":\"sensors\",\"rate\":{\"per_second\":1,\"burst\":1}", NULL},
 		{"10.77.0.2:26501", "10.77.0.3:26501", NULL},
@@ -199,6 +200,8 @@ static void compatible(void **state)
 		{"\"topics\":[", "\"topics\":[{\"id\":3,\"name\":\"new\"},", NULL},
 		{"\"realm\":\"0000000000000001\"", "\"realm\":\"0000000000000002\"", "realm: is 0"},
 		{"26400", "26401", "ingress.udp_port: is 26400"},
+		{"\"topics\":[", "\"identity\":{\"uuid_past_ms\":5},\"topics\":[",
+		 "identity: differs"},
 		{"\"udp_port\":26400", "\"udp_port\":26400,\"groups\":[\"239.1.1.1\"]",
 		 "ingress.groups: differ"},
 		{"\"name\":\"sensor\"", "\"name\":\"other\"",
