@@ -10,6 +10,7 @@
 #include "explain.h"
 #include "governance.h"
 #include "option.h"
+#include "telemetry.h"
 #include "term.h"
 
 #define NAME         "governance push"
@@ -32,8 +33,9 @@ static const struct usage usage = {
 	"Exit status 0 only if the change was admitted. With --parts the files hold no change,\n"
 	"but chunks or approvals that go ahead of it: 0 if all of them were admitted.\n"
 	"\n"
-	"Replies are not signed: 'atrctl governance log' and 'atrctl status' tell what is in\n"
-	"force. The sentence behind a refusal is in the audit ('atrctl quarantine --dir DIR').",
+	"A reply names the reason; the sentence that names the culprit is in the audit of the\n"
+	"quarantine, and on the appliance's machine --file-prefix or --socket asks for the\n"
+	"last one. Replies are not signed: 'atrctl governance log' tells what is in force.",
 	"  atrctl governance push --to 10.77.0.1:26400 proposal-5.jsonl approval-*.jsonl\n"
 	"  atrctl governance push --to 10.77.0.1:26400 --parts approval-b.jsonl",
 };
@@ -42,6 +44,7 @@ struct push {
 	struct output_params output_params;
 	struct option_list files;
 	struct option_u64 wait_ms, retries, window;
+	struct telemetry_options where; /* given: of whom the sentence of a refusal is asked */
 	bool parts, json, forced;
 	struct proposal proposal;
 	struct output output;
@@ -193,6 +196,40 @@ static int converse(struct push *run)
 	return err ? err : send_all(run, ATR_GOVERNANCE_CHANGE);
 }
 
+/* The sentence of the appliance's last refusal, from its telemetry; free() it. NULL if it was not
+ * to be asked, or has none. */
+static char *ask_sentence(const struct push *run)
+{
+	struct telemetry telemetry;
+	char error[ERROR_SIZE], *text = NULL;
+	json_t *answer = NULL;
+	const json_t *parts;
+	size_t length = 0;
+	FILE *out;
+
+	if ((!run->where.file_prefix && !run->where.socket) || run->refused == 0)
+		return NULL;
+	if (telemetry_open(&telemetry, &run->where, error) == 0)
+		answer = telemetry_ask(&telemetry, "/atr/governance", error);
+	telemetry_close(&telemetry);
+	if (!answer) {
+		warning(NAME, "%s", error);
+		return NULL;
+	}
+	/* A long sentence comes in parts. */
+	parts = json_object_get(answer, "refusal");
+	out = open_memstream(&text, &length);
+	for (size_t i = 0; out && i < json_array_size(parts); i++) {
+		const char *part = json_string_value(json_array_get(parts, i));
+
+		fputs(part ? part : "", out);
+	}
+	if (out)
+		fclose(out);
+	json_decref(answer);
+	return text;
+}
+
 static const char *outcome_name(int outcome)
 {
 	switch (outcome) {
@@ -220,7 +257,7 @@ static bool succeeded(const struct push *run)
 	return outcome == ATR_OK || outcome == ATR_DUPLICATE;
 }
 
-static void report(struct push *run)
+static void report(struct push *run, const char *sentence)
 {
 	const struct proposal *p = &run->proposal;
 	const char *class = run->exchange.durability;
@@ -228,18 +265,21 @@ static void report(struct push *run)
 
 	if (run->json) {
 		explain_print_json(json_pack(
-			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O, s:s?}", "chunks",
-			(json_int_t)p->chunks, "approvals", (json_int_t)p->approvals, "changes",
-			(json_int_t)p->changes, "sent", (json_int_t)run->sent, "admitted",
-			(json_int_t)run->admitted, "duplicate", (json_int_t)run->duplicate,
-			"refused", (json_int_t)run->refused, "unanswered",
-			(json_int_t)run->unanswered, "sent_again", (json_int_t)run->exchange.resent,
-			"change", change, "refusals", run->refusals, "durability", class));
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O, s:s?, s:s?}",
+			"chunks", (json_int_t)p->chunks, "approvals", (json_int_t)p->approvals,
+			"changes", (json_int_t)p->changes, "sent", (json_int_t)run->sent,
+			"admitted", (json_int_t)run->admitted, "duplicate",
+			(json_int_t)run->duplicate, "refused", (json_int_t)run->refused,
+			"unanswered", (json_int_t)run->unanswered, "sent_again",
+			(json_int_t)run->exchange.resent, "change", change, "refusals",
+			run->refusals, "durability", class, "sentence", sentence));
 		return;
 	}
 	if (json_array_size(run->refusals) > REFUSALS_MAX)
 		failure(NAME, "and %zu refusals more; --json names all",
 			json_array_size(run->refusals) - REFUSALS_MAX);
+	if (sentence && sentence[0])
+		failure(NAME, "the appliance's last refusal: %s", sentence);
 	if (run->unanswered)
 		failure(NAME,
 			"%llu envelopes were not answered: is the appliance at --to, and is "
@@ -280,7 +320,7 @@ static int load(struct push *run)
 
 static int push(struct push *run)
 {
-	char error[ERROR_SIZE];
+	char error[ERROR_SIZE], *sentence;
 	int err = load(run);
 
 	if (err)
@@ -307,7 +347,9 @@ static int push(struct push *run)
 	output_close(&run->output);
 	if (err == -ENOMEM)
 		return failure(NAME, "out of memory; lower --window");
-	report(run);
+	sentence = ask_sentence(run);
+	report(run, sentence);
+	free(sentence);
 	return succeeded(run) ? EXIT_OK : EXIT_NEGATIVE;
 }
 
@@ -327,6 +369,7 @@ static int execute(struct push *run, int argc, char **argv)
 		 OPTION_U64, &run->retries, 0, RETRY_MAX},
 		{"--window", "N", "envelopes under way at once (default 256)", OPTION_U64,
 		 &run->window, 1, WINDOW_MAX},
+		TELEMETRY_OPTIONS(run->where),
 		{"--json", NULL, "the report as one JSON object", OPTION_FLAG, &run->json, 0, 0},
 		{"--progress", NULL, "show progress also when stderr is no terminal", OPTION_FLAG,
 		 &run->forced, 0, 0},

@@ -43,10 +43,10 @@ class World:
             json.dump(document, file)
         return self.path(name)
 
-    def propose(self, new, out, source='op-a', replaces=None, status=0):
+    def propose(self, new, out, source='op-a', replaces=None, more=()):
         return run('governance', 'propose', '--plan', new, '--replaces', replaces or self.old,
                    '--source', source, '--key', self.path(f'{source}.key'), '--why',
-                   f'why {out}', '--out', self.path(out), status=status)
+                   f'why {out}', '--out', self.path(out), *more)
 
     def approve(self, proposal, source):
         run('governance', 'approve', '--proposal', self.path(proposal), '--plan', self.old,
@@ -103,6 +103,12 @@ def refusals_have_names(world):
     world.propose(world.plan('plan-3.json', revised(world, 3, lambda d: None)), 'third')
     change, reasons = world.push('third', status=1)
     assert (change, reasons) == ('refused', ['gov_stale']), (change, reasons)
+    world.propose(world.plan('plan-3.json', revised(world, 3, lambda d: None)), 'missing',
+                  replaces=world.new, more=['--change-only'])
+    done = run('governance', 'push', '--to', TO, '--socket', world.lab.atr.socket_path,
+               world.path('missing'), status=1)
+    for part in b'gov_approvals', b"last refusal: ", b'0 of 2 approvals':
+        assert part in done.stderr, done.stderr
 
 
 @case
