@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +8,7 @@
 #include "exchange.h"
 #include "explain.h"
 #include "governance.h"
+#include "interrupt.h"
 #include "option.h"
 #include "telemetry.h"
 #include "term.h"
@@ -55,22 +55,6 @@ struct push {
 	uint64_t taken; /* admitted or duplicate */
 	json_t *refusals;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-	(void)number;
-	interrupted = 1;
-}
-
-static void catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 static const char *use_name(enum atr_governance_use use)
 {
@@ -164,7 +148,7 @@ static int send_all(struct push *run, enum atr_governance_use use)
 {
 	size_t next = 0;
 
-	while (!interrupted) {
+	while (!interrupt_seen) {
 		while (next < run->proposal.count && run->proposal.item[next].use != use)
 			next++;
 		if (next == run->proposal.count && run->exchange.used == 0)
@@ -336,7 +320,7 @@ static int push(struct push *run)
 		.landed = landed,
 		.ctx = run,
 	};
-	catch_signals();
+	interrupt_catch();
 	progress_start(&run->progress, run->forced);
 	err = exchange_open(&run->exchange);
 	if (!err)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "exchange.h"
+#include "interrupt.h"
 
 /* --- the next envelope, from the input or from the shuffled rest of it --- */
 
@@ -117,7 +118,7 @@ static void converse(struct pub *pub, struct exchange *x, struct queue *q)
 	bool more = true;
 
 	pub->output.progress = NULL;
-	while ((more || x->used) && !pub_interrupted) {
+	while ((more || x->used) && !interrupt_seen) {
 		if (more && exchange_room(x)) {
 			more = queue_next(pub, q, &item) == 1;
 			if (more)

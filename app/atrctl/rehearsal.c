@@ -222,7 +222,8 @@ static uint8_t judge_now(struct rehearsal *r, const struct atr_plan *old,
 	if (record->body_length > r->plan->envelope_bytes)
 		return ATR_REASON_ENVELOPE_SIZE;
 	reason = judge_envelope_schema(r->plan, envelope, parties, where, sizeof(where));
-	if (reason == ATR_OK && (!before || keys_changed(r, old, before)))
+	if (reason == ATR_OK &&
+	    (!before || parties->source->id != before->id || keys_changed(r, old, before)))
 		judge_envelope_signature(r->plan, envelope, record->rx_ns, &reason);
 	if (reason == ATR_OK)
 		reason = judge_ruleset(r->plan, parties->source, parties->topic->id,
