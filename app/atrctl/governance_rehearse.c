@@ -27,8 +27,9 @@ static const struct usage usage = {
 	"quarantine's captures with 'atrctl inspect'.\n"
 	"\n"
 	"Reads all shards, changes nothing, and may be run while the appliance writes. With\n"
-	"--last N only the last N events of each shard are judged. Also said: whether NEW could\n"
-	"take the place of the log's newest plan. Exit status 0 if it was rehearsed, whatever\n"
+	"--last N only the last N events of each shard are judged, in whole records. Also said:\n"
+	"whether NEW could take the place of the log's newest plan. Exit status 0 if it was "
+	"rehearsed, whatever\n"
 	"differs.",
 	"  atrctl governance rehearse --plan plan-5.json --log /var/lib/atr/log\n"
 	"  atrctl governance rehearse --plan plan-5.json --log LOG --last 1000000 --json",
@@ -165,7 +166,7 @@ static void print_text(const struct rehearse *run)
 	char count[32];
 
 	govern_print_plan("rehearsed", run->new);
-	printf("%-12s%s events of %u shards%s\n", "held against", term_grouped(r->events, count),
+	printf("%-13s%s events of %u shards%s\n", "held against", term_grouped(r->events, count),
 	       run->walk.shards, run->last.given ? ", the last of each" : "");
 	print_kinds(run, "judged otherwise", r->otherwise, false);
 	print_kinds(run, "routed otherwise", r->rerouted, true);
