@@ -4,7 +4,6 @@
 # needs root: a namespace with a veth pair
 """The plan changes while the appliance serves: chunks, approvals and changes through the gates, keys
 that come and go, and restarts in the middle."""
-import base64
 import copy
 import json
 import os
@@ -23,7 +22,6 @@ from test_identity import Client
 ATRCTL = os.path.join(harness.BUILD, 'app', 'atrctl', 'atrctl')
 OPERATORS = {'op-a': 50, 'op-b': 51, 'op-c': 52}
 SOURCES = {**OPERATORS, 'op-x': 53}  # the last is allowed to send, and no operator
-CHUNK = 510  # bytes of a document in an envelope
 
 
 def governed_plan():
@@ -33,14 +31,8 @@ def governed_plan():
         value['sources'].append({'id': number, 'name': name, 'role': 'operator', 'level': 3,
                                  'keys': [{'id': signer.number, 'use': 'envelopes',
                                            'public': signer.public.hex()}]})
-    value['types'] += [{'id': 10, 'name': 'plan-chunk', 'governance': 'chunk'},
-                       {'id': 11, 'name': 'plan-change', 'governance': 'change'},
-                       {'id': 12, 'name': 'plan-approval', 'governance': 'approval'}]
     value['topics'].append({'id': 10, 'name': 'plan'})
-    value['rules'].append({'name': 'operators', 'roles': ['operator'], 'topics': ['plan'],
-                           'types': ['plan-chunk', 'plan-change', 'plan-approval'], 'feeds': []})
-    value['governance'] = {'operators': list(OPERATORS), 'approvals': 2}
-    return value
+    return plan.govern(value, OPERATORS, 'plan', 'operator')
 
 
 def digest_of(text):
@@ -87,12 +79,9 @@ class World:
         return reply.get('reason', reply['result'])
 
     def push(self, text, source='op-a', digest=None):
-        data = text.encode()
-        for at in range(0, len(data), CHUNK):
-            said = self.say(source, 'plan-chunk', {
-                'bytes': base64.b64encode(data[at:at + CHUNK]).decode(),
-                'digest': digest or digest_of(text), 'offset': at, 'total': len(data)})
-            assert said == 'admitted', (at, said, self.refusal())
+        for chunk in plan.chunks(text):
+            said = self.say(source, 'plan-chunk', {**chunk, 'digest': digest or chunk['digest']})
+            assert said == 'admitted', (chunk['offset'], said, self.refusal())
 
     def motion(self, text, **more):
         return {'digest': digest_of(text), 'replaces': self.in_force(),
@@ -180,8 +169,7 @@ def refused_and_unchanged(world):
     assert world.say('op-a', 'plan-approval', stale) == 'gov_stale'
     assert world.change(text, version=world.value['version']) == 'gov_stale'
     assert world.change(text) == 'gov_document' and 'push it first' in world.refusal()
-    piece = {'bytes': base64.b64encode(text.encode()[:CHUNK]).decode(), 'digest': digest_of(text),
-             'offset': 0, 'total': len(text)}
+    piece = plan.chunks(text)[0]
     assert world.say('op-a', 'plan-chunk', piece) == 'admitted'
     assert world.change(text) == 'gov_document' and 'not whole' in world.refusal()
     assert world.say('op-a', 'plan-chunk', {**piece, 'offset': 1}) == 'gov_chunk'

@@ -24,7 +24,7 @@ GATE = {name: gate.lower() for _, name, gate, _ in DECLARED}
 
 def laboratory():
     exists()
-    return VethLab()
+    return VethLab(value=plan.governed_document())
 
 
 @case
