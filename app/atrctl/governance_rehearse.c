@@ -28,9 +28,8 @@ static const struct usage usage = {
 	"\n"
 	"Reads all shards, changes nothing, and may be run while the appliance writes. With\n"
 	"--last N only the last N events of each shard are judged, in whole records. Also said:\n"
-	"whether NEW could take the place of the log's newest plan. Exit status 0 if it was "
-	"rehearsed, whatever\n"
-	"differs.",
+	"whether NEW could take the place of the log's newest plan. Exit status 0 if it was\n"
+	"rehearsed, whatever differs.",
 	"  atrctl governance rehearse --plan plan-5.json --log /var/lib/atr/log\n"
 	"  atrctl governance rehearse --plan plan-5.json --log LOG --last 1000000 --json",
 };
