@@ -22,7 +22,7 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct appliance *appliance;
 static bool ended; /* set before the pointer is taken away, so that nobody queues up any more */
 
-static uint64_t offset_of(const char *params)
+uint64_t telemetry_offset(const char *params)
 {
 	return params ? strtoull(params, NULL, 10) : 0;
 }
@@ -159,7 +159,7 @@ static int ledger(const char *cmd, const char *params, struct rte_tel_data *d)
 static int reasons(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	struct atr_ledger_reading r;
-	uint64_t at = offset_of(params);
+	uint64_t at = telemetry_offset(params);
 	unsigned int shown = 0;
 	int rc = appliance_ledger(appliance, &r);
 
@@ -256,14 +256,13 @@ static void feed_entry(struct rte_tel_data *one, const struct atr_feed *feed,
 }
 
 /* Feeds of every shard, one after the other; the offset counts (feed, shard) pairs. */
-static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
+static int list_feeds(const struct atr_program *program, const char *params, struct rte_tel_data *d)
 {
-	const struct atr_plan *plan = appliance->plan;
-	uint64_t at = offset_of(params), pairs;
+	const struct atr_plan *plan = program->plan;
+	uint64_t at = telemetry_offset(params), pairs;
 	unsigned int shown = 0;
 	int rc;
 
-	(void)cmd;
 	rte_tel_data_start_dict(d);
 	pairs = plan ? (uint64_t)plan->feed_slots * appliance->shard_count : 0;
 	for (; at < pairs; at++) {
@@ -284,45 +283,13 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
-static int list_sources(const struct atr_program *program, const char *params,
-			struct rte_tel_data *d)
-{
-	const struct atr_plan *plan = program->plan;
-	uint64_t at = offset_of(params);
-	unsigned int shown = 0;
-	int rc;
-
-	rte_tel_data_start_dict(d);
-	for (; plan && at < plan->source_slots; at++) {
-		const struct atr_source_state *state = &program->source[at];
-		struct rte_tel_data *one;
-		char key[16];
-
-		if (!plan->sources[at].present)
-			continue;
-		rc = telemetry_next(d, at, &shown, &one);
-		if (rc <= 0)
-			return rc;
-		rte_tel_data_add_dict_string(one, "name", plan->sources[at].name);
-		rte_tel_data_add_dict_u64(one, "shard", at % appliance->shard_count);
-		rte_tel_data_add_dict_u64(one, "floor", atr_window_floor(state->window));
-		rte_tel_data_add_dict_u64(one, "next", atr_window_top(state->window));
-		/* Class D reserves nothing: the log itself says what was admitted. */
-		if (state->reserve->reserved != UINT64_MAX)
-			rte_tel_data_add_dict_u64(one, "reserved", state->reserve->reserved);
-		snprintf(key, sizeof(key), "%" PRIu64, at);
-		rte_tel_data_add_dict_container(d, key, one, 0);
-	}
-	return 0;
-}
-
-static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
+static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	int rc;
 
 	(void)cmd;
 	pthread_mutex_lock(&appliance->control->readers);
-	rc = list_sources(__atomic_load_n(&appliance->program, __ATOMIC_ACQUIRE), params, d);
+	rc = list_feeds(__atomic_load_n(&appliance->program, __ATOMIC_ACQUIRE), params, d);
 	pthread_mutex_unlock(&appliance->control->readers);
 	return rc;
 }
@@ -348,7 +315,7 @@ static int quarantine(const char *cmd, const char *params, struct rte_tel_data *
 
 static int shards(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	uint64_t at = offset_of(params);
+	uint64_t at = telemetry_offset(params);
 	unsigned int shown = 0;
 	int rc;
 
@@ -428,7 +395,8 @@ static const struct {
 	{"/atr/path", path, NULL, "The stage table: the path of a packet. No parameters."},
 	{"/atr/stages", stages, NULL, "Calls, items and cycles by stage. No parameters."},
 	{"/atr/feeds", feeds, NULL, "Feeds of every shard. Parameter: offset."},
-	{"/atr/sources", sources, NULL, "Sequence windows of sources. Parameter: offset."},
+	{"/atr/sources", NULL, telemetry_sources,
+	 "Sequence windows of sources. Parameter: offset."},
 	{"/atr/shards", shards, NULL, "Data path by shard. Parameter: offset."},
 	{"/atr/control", control, NULL, "The control lcore's work. No parameters."},
 	{"/atr/overload", NULL, telemetry_overload,

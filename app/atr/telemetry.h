@@ -13,12 +13,16 @@
 int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 		   struct rte_tel_data **entry);
 
+/* A parameter that says where a page begins; 0 if there is none. */
+uint64_t telemetry_offset(const char *params);
+
 int telemetry_log(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_overload(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_transitions(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_state(struct appliance *a, const char *params, struct rte_tel_data *d);
 /* Types that the plan keeps state of. */
 uint64_t telemetry_state_types(const struct atr_plan *plan);
+int telemetry_sources(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_states(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_event(struct appliance *a, const char *params, struct rte_tel_data *d);
 int telemetry_events(struct appliance *a, const char *params, struct rte_tel_data *d);

@@ -56,8 +56,7 @@ static void replace(char *text, const char *from, const char *to)
 {
 	char *at = strstr(text, from), rest[TEXT_MAX];
 
-	if (!at)
-		fail_msg("the plan has no %s", from);
+	assert_non_null(at);
 	strcpy(rest, at + strlen(from));
 	sprintf(at, "%s%s", to, rest);
 }
