@@ -143,15 +143,14 @@ static void latency_pass(double frames_per_second, double *out)
 	}
 	if (pace_count() != rig.config->frames)
 		bench_die("frames were not acknowledged");
-	pace_quantiles(out);
+	pace_pass_quantiles(out);
 }
 
 static void latency(const struct bench_config *config, json_t *results, double rate)
 {
-	static const char *const names[PACE_QUANTILES] = {"p50", "p95", "p99", "p99.9", "max"};
 	unsigned int passes = config->quick ? 1 : LATENCY_PASSES;
-	double q[PACE_QUANTILES][LATENCY_PASSES], one[PACE_QUANTILES];
-	json_t *result, *quantiles = json_object();
+	double q[PACE_QUANTILES][BENCH_PASSES_MAX], one[PACE_QUANTILES];
+	json_t *result;
 
 	bench_progress("class-d: acknowledgements at half of that rate, %u passes", passes);
 	for (unsigned int p = 0; p < passes; p++) {
@@ -165,12 +164,7 @@ static void latency(const struct bench_config *config, json_t *results, double r
 						  "median frame",
 						  "class-d", "us"},
 			    q[0], passes, config);
-	for (unsigned int i = 0; i < PACE_QUANTILES; i++) {
-		result_sort(q[i], passes);
-		json_object_set_new(quantiles, names[i], json_real(result_median(q[i], passes)));
-	}
-	json_object_set_new(result, "quantiles", quantiles);
-	json_object_set_new(result, "histogram", pace_histogram());
+	pace_result(result, q, passes);
 }
 
 static double disk_rate(bool quick)

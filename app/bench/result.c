@@ -123,6 +123,13 @@ static void print_details(const json_t *result, FILE *out)
 		fprintf(out, "    p50 %.1f, p95 %.1f, p99 %.1f, p99.9 %.1f, longest %.1f %s\n",
 			value(list, "p50"), value(list, "p95"), value(list, "p99"),
 			value(list, "p99.9"), value(list, "max"), text(result, "unit"));
+	list = json_object_get(result, "pass_quantiles");
+	if (list)
+		fprintf(out,
+			"    medians over the passes: p50 %.1f, p95 %.1f, p99 %.1f, p99.9 %.1f, "
+			"longest %.1f %s\n",
+			value(list, "p50"), value(list, "p95"), value(list, "p99"),
+			value(list, "p99.9"), value(list, "max"), text(result, "unit"));
 	list = json_object_get(result, "checks");
 	if (list)
 		fprintf(out,

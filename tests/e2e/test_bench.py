@@ -107,6 +107,18 @@ def check_page(document):
     assert not unknown, f'measure tests/data/bench-results.json again: it lacks {unknown}'
 
 
+def check_quantiles(name, row):
+    """Of all answers together: as many as the histogram has, in order, the longest no less than
+    that of most passes."""
+    if name.startswith('latency.') or name == 'classd.ack_latency':
+        assert sum(row['histogram']['counts']) == row['answers'] > 0, row
+        for which in 'quantiles', 'pass_quantiles':
+            values = list(row[which].values())
+            assert values == sorted(values), row
+        assert row['quantiles']['max'] >= row['maximum'], row
+        assert row['quantiles']['max'] >= row['pass_quantiles']['max'], row
+
+
 @case
 def every_row_has_its_scope(_):
     """`all` tells every row with scope, unit, repetitions, median between minimum and maximum; the
@@ -129,6 +141,7 @@ def every_row_has_its_scope(_):
             reference = rows[ratio['reference']]
             assert abs(ratio['value'] - row['median'] / reference['median']) < 1e-6 * \
                 max(1, ratio['value']), (name, ratio)
+        check_quantiles(name, row)
     check_page(document)
 
 
