@@ -46,6 +46,8 @@ static void look(const struct rte_mbuf *m)
 	if (!data || m->pkt_len < TRAFFIC_UDP_HDRS ||
 	    atr_mold_parse(data + TRAFFIC_UDP_HDRS, m->pkt_len - TRAFFIC_UDP_HDRS, &packet) < 0)
 		bench_die("a packet left that is no feed's");
+	if (packet.count == 0) /* a heartbeat */
+		return;
 	/* One message of each packet, of every place in turn; all of them would make this lcore the
 	 * slow one. */
 	for (uint64_t skip = looked_at++ % packet.count + 1; skip > 0; skip--)

@@ -24,6 +24,7 @@
 #define FEEDS_ROUTE_PORT 5001
 
 struct rig rig;
+static void (*also)(void); /* in the turns of an offered pass */
 
 static struct rte_mempool *pool(const char *name, unsigned int count, uint16_t priv, uint16_t room)
 {
@@ -84,26 +85,6 @@ static void port(void)
 	rig.iface.rx_checksum = rig.iface.tx_ip_checksum = rig.iface.tx_udp_checksum = true;
 	rig.neighbours = atr_neighbours_create(LINE);
 	atr_neighbour_add_static(rig.neighbours, &rig.iface, TRAFFIC_IP_THEIRS, &mac);
-}
-
-/* However the process ends. */
-static void remove_directory(void)
-{
-	char command[sizeof(rig.directory) + 16];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
-	if (system(command) != 0)
-		bench_progress("%s could not be removed", rig.directory);
-}
-
-void rig_directory(void)
-{
-	if (*rig.directory)
-		return;
-	snprintf(rig.directory, sizeof(rig.directory), "%s/atr-bench-XXXXXX", P_tmpdir);
-	if (!mkdtemp(rig.directory))
-		bench_die("no temporary directory");
-	atexit(remove_directory);
 }
 
 static void parts(void)
@@ -263,14 +244,14 @@ static unsigned int workers(const struct bench_config *config)
 void rig_start(const struct bench_config *config, const char *durability,
 	       struct atr_commit_config *commit)
 {
-	rig_directory();
+	rig_directory(config, false);
 	rig.config = config;
 	rig.shards = config->shards ? config->shards : workers(config);
 	rig.completes = true;
 	rig.finished = rig_admitted;
 	atr_typecheck_select(rte_vect_get_max_simd_bitwidth());
 	atr_net_select(rte_vect_get_max_simd_bitwidth());
-	rig.plan = traffic_plan(&rig.traffic, config, durability);
+	rig.plan = traffic_plan(&rig.traffic, config, rig.shards, durability);
 	pools();
 	port();
 	parts();
@@ -309,7 +290,7 @@ static uint64_t judged(unsigned int shard)
 	return sum;
 }
 
-void rig_make(void)
+void rig_make_trees(unsigned int trees)
 {
 	unsigned int tree = rig.config->tree;
 
@@ -317,7 +298,7 @@ void rig_make(void)
 		rig.lane[s].given = 0;
 		rig.lane[s].judged = judged(s);
 	}
-	for (unsigned int t = 0; t < rig.config->frames / tree; t++) {
+	for (unsigned int t = 0; t < trees; t++) {
 		for (unsigned int s = 0; s < rig.shards; s++) {
 			struct rte_mbuf **m = rig.lane[s].stock + t * tree;
 
@@ -328,21 +309,37 @@ void rig_make(void)
 	}
 }
 
+void rig_make(void)
+{
+	rig_make_trees(rig.config->frames / rig.config->tree);
+}
+
 static void give(struct rig_lane *lane, unsigned int frames)
 {
+	if (frames > 0 && rig_break(BREAK_LOSE)) {
+		rte_pktmbuf_free(lane->stock[lane->given++]);
+		frames--;
+	}
 	if (rte_ring_enqueue_bulk(lane->in, (void **)lane->stock + lane->given, frames, NULL) !=
 	    frames)
 		bench_die("RX ring is full");
 	lane->given += frames;
 }
 
-void rig_fill(void)
+void rig_give(unsigned int frames)
 {
 	for (unsigned int s = 0; s < rig.shards; s++)
-		give(&rig.lane[s], rig.config->frames);
+		give(&rig.lane[s], frames);
 }
 
-void rig_offer(void)
+void rig_fill(void)
+{
+	rig_give(rig.config->frames);
+}
+
+/* A turn that puts as much of the stock on the RX rings as keeps few enough roots unproven, as
+ * producers that wait for their acknowledgements do. */
+static void offer(void)
 {
 	for (unsigned int s = 0; s < rig.shards; s++) {
 		struct rig_lane *lane = &rig.lane[s];
@@ -352,23 +349,27 @@ void rig_offer(void)
 
 		give(lane, RTE_MIN(room, rig.config->frames - lane->given));
 	}
+	if (also)
+		also();
 }
 
-bool rig_many_roots(void)
+double rig_offer_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void))
 {
-	return rig.config->frames / rig.config->tree > UNPROVEN;
+	bool many = rig.config->frames / rig.config->tree > UNPROVEN;
+
+	also = turn;
+	if (mode == RIG_PATH && many)
+		return rig_pass(mode, expected, offer);
+	rig_fill();
+	return rig_pass(mode, expected, turn);
 }
 
-void rig_tell_refusals(void)
+bool rig_break(enum bench_break kind)
 {
-	for (unsigned int s = 0; s < rig.shards; s++)
-		for (unsigned int r = 0; r < ATR_REASON_SPACE; r++) {
-			uint64_t n = rig.lane[s].shard->node->book.events.refused[r];
-
-			if (n > 0)
-				bench_progress("shard %u refused %llu events: %s", s,
-					       (unsigned long long)n, atr_reason_name((uint8_t)r));
-		}
+	if (rig.config->breaks != kind || rig.broken || !(rig.measuring || kind == BREAK_ALTER))
+		return false;
+	rig.broken = true;
+	return true;
 }
 
 void rig_drain(void (*look)(const struct rte_mbuf *mbuf))
@@ -388,33 +389,4 @@ void rig_drain(void (*look)(const struct rte_mbuf *mbuf))
 uint64_t rig_admitted(unsigned int shard)
 {
 	return rig.lane[shard].shard->node->book.events.admitted;
-}
-
-void rig_forget(void)
-{
-	for (unsigned int s = 0; s < rig.shards; s++)
-		memset(rig.lane[s].shard->stage, 0, sizeof(rig.lane[s].shard->stage));
-}
-
-void rig_stages(json_t *result, double messages)
-{
-	json_t *list = json_array();
-	double all = 0;
-
-	for (unsigned int i = 0; i < atr_stage_count; i++)
-		all += (double)rig.lane[0].shard->stage[i].cycles;
-	for (unsigned int i = 0; i < atr_stage_count; i++) {
-		const struct atr_stage_stats *stage = &rig.lane[0].shard->stage[i];
-		double cycles = (double)stage->cycles;
-
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:f, s:f, s:f}", "name", atr_stages[i].name,
-				  "ns_per_message",
-				  cycles * 1e9 / (double)rte_get_tsc_hz() / messages,
-				  "items_per_batch",
-				  stage->calls ? (double)stage->items / (double)stage->calls : 0.0,
-				  "share", all > 0 ? cycles / all : 0.0));
-	}
-	json_object_set_new(result, "stages", list);
 }

@@ -11,13 +11,15 @@
 #include "../../lib/merkle/merkle.h"
 #include "../../lib/net/net.h"
 #include "../../lib/sign/sign.h"
-#include "bench.h"
+#include "rig.h"
 
 #define NAME_SIZE   32
 #define VALUES      1000000000u
 #define WINDOW      65536
 #define WINDOW_MANY 2048 /* where there are many sources: more than a batch spans */
 #define FEW         1024
+#define KIND_AT     6 /* of a payload: 1 to KINDS */
+#define KINDS       3
 #define LETTERS     26
 
 static json_t *named(const char *prefix, unsigned int id)
@@ -41,16 +43,24 @@ static json_t *keys(struct traffic *traffic, bool both)
 			 frames, "id", 2, "use", "envelopes", "public", envelopes);
 }
 
-static json_t *sources(struct traffic *traffic, const struct bench_config *config)
+static int window(const struct bench_config *config)
+{
+	if (config->window > 0)
+		return (int)config->window;
+	return config->sources > FEW ? WINDOW_MANY : WINDOW;
+}
+
+static json_t *sources(struct traffic *traffic, const struct bench_config *config,
+		       unsigned int shards)
 {
 	json_t *list = json_array();
 
-	for (unsigned int s = 1; s <= config->sources + 1; s++)
-		json_array_append_new(
-			list, json_pack("{s:i, s:o, s:s, s:i, s:i, s:o}", "id", (int)s, "name",
-					named("s", s), "role", s <= config->sources ? "r" : "other",
-					"window", config->sources > FEW ? WINDOW_MANY : WINDOW,
-					"max_ahead", (int)VALUES, "keys", keys(traffic, s == 1)));
+	for (unsigned int s = 1; s <= config->sources + shards; s++)
+		json_array_append_new(list, json_pack("{s:i, s:o, s:s, s:i, s:i, s:o}", "id",
+						      (int)s, "name", named("s", s), "role",
+						      s <= config->sources ? "r" : "other",
+						      "window", window(config), "max_ahead",
+						      (int)VALUES, "keys", keys(traffic, s == 1)));
 	return list;
 }
 
@@ -63,8 +73,8 @@ static json_t *type(const struct bench_config *config)
 			  "id", TRAFFIC_TYPE, "name", "t", "binary", "size", TRAFFIC_PAYLOAD,
 			  "fields", "name", "a", "at", 0, "kind", "u32", "max", (int)VALUES, "name",
 			  "b", "at", 4, "kind", "i16", "min", -500, "max", 1200, "name", "c", "at",
-			  6, "kind", "u8", "enum", 1, 2, 3, "name", "d", "at", 8, "kind", "i64",
-			  "name", "e", "at", 16, "kind", "u64", "json", "type", "object");
+			  KIND_AT, "kind", "u8", "enum", 1, 2, 3, "name", "d", "at", 8, "kind",
+			  "i64", "name", "e", "at", 16, "kind", "u64", "json", "type", "object");
 
 	if (text)
 		json_object_set_new(json_object_get(made, "binary"), "tail",
@@ -120,28 +130,30 @@ static json_t *feeds(const struct bench_config *config, const char *durability)
 }
 
 struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config *config,
-			      const char *durability)
+			      unsigned int shards, const char *durability)
 {
 	char error[512] = "", *text;
 	json_t *topics = json_array(), *document;
 	struct atr_plan *plan;
 
+	if (config->sources + shards > ATR_ID_MAX)
+		bench_die("too many sources; lower --sources");
 	traffic->config = config;
 	traffic->frames = atr_signer_generate();
 	traffic->envelopes = atr_signer_generate();
-	traffic->sequence = calloc(config->sources + 1, sizeof(*traffic->sequence));
+	traffic->sequence = calloc(config->sources + shards + 1, sizeof(*traffic->sequence));
 	traffic->events = traffic_events(config);
 	if (!traffic->frames || !traffic->envelopes || !traffic->sequence)
 		bench_die("out of memory");
 	for (unsigned int t = 1; t <= config->topics; t++)
 		json_array_append_new(topics,
 				      json_pack("{s:i, s:o}", "id", (int)t, "name", named("t", t)));
-	document = json_pack("{s:i, s:s, s:i, s:s, s:{s:i, s:i}, s:o, s:[o], s:o, s:o, s:o}",
-			     "atr_plan", 1, "name", "bench", "version", 1, "realm",
-			     "00000000000000be", "ingress", "udp_port", TRAFFIC_PORT,
-			     "envelope_bytes", (int)(config->mtu - TRAFFIC_AROUND_ENVELOPE),
-			     "sources", sources(traffic, config), "types", type(config), "topics",
-			     topics, "rules", rules(config), "feeds", feeds(config, durability));
+	document = json_pack(
+		"{s:i, s:s, s:i, s:s, s:{s:i, s:i}, s:o, s:[o], s:o, s:o, s:o}", "atr_plan", 1,
+		"name", "bench", "version", 1, "realm", "00000000000000be", "ingress", "udp_port",
+		TRAFFIC_PORT, "envelope_bytes", (int)(config->mtu - TRAFFIC_AROUND_ENVELOPE),
+		"sources", sources(traffic, config, shards), "types", type(config), "topics",
+		topics, "rules", rules(config), "feeds", feeds(config, durability));
 	text = document ? json_dumps(document, JSON_COMPACT) : NULL;
 	plan = text ? atr_plan_load(text, strlen(text), error, sizeof(error)) : NULL;
 	if (!plan)
@@ -180,7 +192,7 @@ void traffic_event(const struct bench_config *config, uint64_t sequence, uint8_t
 
 	memset(payload, 0, TRAFFIC_PAYLOAD);
 	memcpy(payload, &a, sizeof(a));
-	payload[6] = 1 + (uint8_t)(sequence % 3);
+	payload[KIND_AT] = 1 + (uint8_t)(sequence % KINDS);
 	memcpy(payload + 16, &sequence, sizeof(sequence));
 	memset(payload + TRAFFIC_PAYLOAD, 'a' + (int)(sequence % LETTERS),
 	       traffic_payload(config) - TRAFFIC_PAYLOAD);
@@ -227,6 +239,7 @@ static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_
 				      .timestamp_ns = 1,
 				      .leaf_index = f,
 				      .leaf_count = config->tree};
+	int size;
 
 	for (unsigned int e = 0; e < traffic->events; e++) {
 		uint64_t turn = traffic->trees * config->tree + f;
@@ -240,12 +253,13 @@ static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_
 					      .payload = payload[e],
 					      .payload_length = traffic_payload(config)};
 	}
-	if (traffic->spoil && f == 0) {
-		payload[0][6] = 9; /* in no enumeration */
-		traffic->spoiled++;
-	}
+	if (traffic->spoil == SPOIL_VALUE && f == 0)
+		payload[0][KIND_AT] = KINDS * KINDS;
 	traffic->sequence[source] += traffic->events;
-	return atr_frame_build_body(&spec, event, traffic->events, out, ATR_DATAGRAM_MAX);
+	size = atr_frame_build_body(&spec, event, traffic->events, out, ATR_DATAGRAM_MAX);
+	if (traffic->spoil == SPOIL_FORM && f == 0)
+		((struct atr_packet *)(out + ATR_FRAME_HDR_SIZE))->sender_id++;
+	return size;
 }
 
 uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
@@ -257,6 +271,11 @@ uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsign
 		RTE_MIN(own, RTE_MAX(traffic->config->frames / traffic->config->tree, 1u));
 	unsigned int turn;
 
+	if (traffic->spoil == SPOIL_RULE) {
+		uint32_t first = traffic->config->sources + 1;
+
+		return first + (shard + shards - first % shards) % shards;
+	}
 	if (own == 0)
 		bench_die("a shard has no source; give more --sources");
 	turn = tree / shards % active * (own / active);
@@ -272,6 +291,7 @@ void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shar
 		 source = traffic_source(traffic, traffic->trees, shard, shards);
 	struct atr_tree_head head;
 	size_t length[BENCH_TREE_MAX];
+	bool forged = traffic->spoil == SPOIL_SIGNATURE || rig_break(BREAK_FORGE);
 
 	for (uint32_t f = 0; f < count; f++) {
 		int size = body(traffic, source, f, bytes[f]);
@@ -283,13 +303,16 @@ void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shar
 	}
 	atr_merkle_root(leaf[0], count, root);
 	atr_tree_head_init(&head, TRAFFIC_REALM, source, 1, count, root);
-	atr_signer_sign(traffic->frames, (const uint8_t *)&head, sizeof(head), sig);
+	atr_signer_sign(forged ? traffic->envelopes : traffic->frames, (const uint8_t *)&head,
+			sizeof(head), sig);
 	for (uint32_t f = 0; f < count; f++) {
 		int nodes = atr_merkle_inclusion(leaf[0], count, f, proof, ATR_PROOF_MAX);
 		uint8_t *end = bytes[f] + length[f];
 
 		memcpy(end, sig, sizeof(sig));
 		memcpy(end + sizeof(sig), proof, (size_t)nodes * ATR_HASH_SIZE);
+		if (traffic->spoil == SPOIL_PROOF && f == count - 1)
+			end[sizeof(sig)] ^= 1;
 		out[f] = traffic_packet(traffic, bytes[f],
 					length[f] + sizeof(sig) + (size_t)nodes * ATR_HASH_SIZE);
 	}

@@ -92,6 +92,22 @@ def wrong_options_refused(_):
         assert run.returncode == 2 and run.stderr and not run.stdout, (args, run)
 
 
+@case
+def a_broken_run_fails(_):
+    """A frame that is lost, a byte that is another, a root that is forged and expected to pass: each
+    ends the run with 1, one sentence, and no figures."""
+    if sanitized():
+        return
+    said = {'lose': 'lost or misjudged', 'alter': 'not the event that was sent',
+            'forge': 'lost or misjudged'}
+    for command, kinds in (('tier3', ('lose', 'alter', 'forge')),
+                           ('class-d', ('lose', 'alter', 'forge')), ('tier1', ('lose', 'forge'))):
+        for kind in kinds:
+            run = bench(command, '--quick', f'--break={kind}', *EAL)
+            assert run.returncode == 1 and not run.stdout, (command, kind, run)
+            assert said[kind] in run.stderr.splitlines()[-1], (command, kind, run.stderr)
+
+
 def check_page(document):
     """The page plots what was measured, and the sample of results has the benches' names."""
     with tempfile.TemporaryDirectory() as folder:
