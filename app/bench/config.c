@@ -21,6 +21,7 @@
 #define MTU_MAX      9000
 #define FRAMES_MAX   65536
 #define NUMBER_MAX   24
+#define WORD_MAX     32
 #define WINDOW_MIN   2048
 #define WINDOW_MAX   65536
 #define PAGES_WANTED 512 /* of 2 MiB: what -m 1000 takes */
@@ -78,7 +79,7 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-	"options (defaults in brackets; a command takes those that mean something to it)\n"
+	"options (defaults in brackets; a command refuses those that mean nothing to it)\n"
 	"  --passes N      measured passes; median, minimum and maximum are told [9]\n"
 	"  --frames N      frames a pass, in whole trees [4096; 1024 beyond an MTU of 1,500]\n"
 	"  --mtu N         600..9000; a frame fills a packet [1500]\n"
@@ -227,9 +228,37 @@ static int complete(struct bench_config *c)
 	return 0;
 }
 
+/* Beside those that all take. */
+static const struct {
+	const char *command, *options;
+} own_options[] = {
+	{"tier1", " payload mtu "},
+	{"roots", " verifiers "},
+	{"tier3",
+	 " frames mtu tree topics rules sources feeds fanout mix event window shards verifiers "},
+	{"class-d",
+	 " frames mtu tree topics rules sources feeds fanout mix event window verifiers "},
+	{"latency", " load mtu tree topics rules sources feeds fanout mix event window verifiers "},
+	{"cores", " shards "},
+};
+
+static bool takes(const char *command, const char *name)
+{
+	static const char all[] = " passes quick json any-build directory break help ";
+	char word[WORD_MAX];
+
+	snprintf(word, sizeof(word), " %s ", name);
+	if (strstr(all, word))
+		return true;
+	for (size_t i = 0; i < sizeof(own_options) / sizeof(own_options[0]); i++)
+		if (strcmp(own_options[i].command, command) == 0)
+			return strstr(own_options[i].options, word);
+	return false;
+}
+
 int bench_config_parse(int argc, char **argv, const char *command, struct bench_config *config)
 {
-	int c;
+	int c, which = 0;
 
 	*config = (struct bench_config){.mtu = 1500,
 					.tree = 256,
@@ -242,14 +271,31 @@ int bench_config_parse(int argc, char **argv, const char *command, struct bench_
 					.payload = 64,
 					.load = 50};
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+", long_options, &which)) != -1) {
 		if (c == OPT_HELP) {
 			printf("usage: atr-bench %s [options] [-- EAL options]\n\n%s", command,
 			       help);
 			return 1;
 		}
+		if (c == '?')
+			return -1;
+		if (!takes(command, long_options[which].name)) {
+			fprintf(stderr,
+				"atr-bench: %s takes no --%s, its rows have their own; give it to "
+				"a "
+				"command that does, as its --help says\n",
+				command, long_options[which].name);
+			return -1;
+		}
 		if (option(config, c, optarg) < 0)
 			return -1;
+	}
+	if (optind < argc && strcmp(argv[optind - 1], "--") != 0) {
+		fprintf(stderr,
+			"atr-bench: %s is no option of %s; give a value as --option=VALUE, and EAL "
+			"options behind `--`\n",
+			argv[optind], command);
+		return -1;
 	}
 	for (int i = optind; i < argc; i++) {
 		if (config->eal_count == BENCH_EAL_MAX - 2) {

@@ -87,9 +87,23 @@ def help_names_commands(_):
 def wrong_options_refused(_):
     """A wrong option ends with 2 and says why; nothing is measured."""
     for args in (['nonsense'], ['tier3', '--mtu', '40'], ['tier3', '--fanout', '2'],
-                 ['tier3', '--passes', '0'], ['tier3', '--tree', '1025'], ['tier3', '--bad']):
+                 ['tier3', '--passes', '0'], ['tier3', '--tree', '1025'], ['tier3', '--bad'],
+                 ['tier3', '--break=all']):
         run = bench(*args)
         assert run.returncode == 2 and run.stderr and not run.stdout, (args, run)
+
+
+@case
+def nothing_is_ignored(_):
+    """What a command would not heed it refuses: a value that is no option's, which EAL would take,
+    and options that its rows choose for themselves."""
+    for args, word in ((['tier3', '--json', 'out.json'], 'out.json'),
+                       (['model', '--json', 'out.json'], 'out.json'),
+                       (['growth', '--mtu', '9000'], '--mtu'), (['all', '--tree', '64'], '--tree'),
+                       (['cores', '--feeds', '8'], '--feeds'), (['bridge', '--mix'], '--mix')):
+        run = bench(*args)
+        assert run.returncode == 2 and not run.stdout, (args, run)
+        assert run.stderr.count('\n') == 1 and word in run.stderr, (args, run.stderr)
 
 
 @case
