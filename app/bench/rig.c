@@ -19,7 +19,8 @@
 #define HDR_ROOM         192
 #define ROOM_SPARE       32
 #define ROOTS            1024
-#define UNPROVEN         512 /* roots at a time */
+#define UNPROVEN         512   /* roots at a time */
+#define HOLD             16384 /* frames that wait for their root */
 #define LINE             64
 #define FEEDS_ROUTE_PORT 5001
 
@@ -124,7 +125,7 @@ static void shards(const struct atr_commit_config *commit)
 					  .clock = &rig.clock,
 					  .payloads = rig.payloads,
 					  .headers = rig.headers,
-					  .auth = {1024, 512, ROOTS, ROOTS, 4096, 16384, 16384},
+					  .auth = {1024, 512, ROOTS, ROOTS, 4096, HOLD, HOLD},
 					  .queue_frames = 1024,
 					  .epoch = 1,
 					  .flush_us = 50,
@@ -214,20 +215,20 @@ static void publish(const struct atr_commit_config *commit)
 		bench_die(error);
 }
 
-/* The first high-waters of all sources that take part are durable: a source's first sequence waits
- * for that, once, and no pass shall measure it. */
+/* The first high-waters of all sources are durable: a source's first sequence waits for that, once,
+ * and no pass shall measure it. */
 static void introduce(void)
 {
-	unsigned int trees = rig.config->frames / rig.config->tree * rig.shards;
+	struct atr_reserve *reserve[ATR_RESERVES_MAX];
+	unsigned int count = 0;
 
-	for (unsigned int t = 0; t < trees; t++) {
-		uint32_t source = traffic_source(&rig.traffic, t, t % rig.shards, rig.shards);
-		struct atr_reserve *reserve = rig.program->source[source].reserve;
-
-		if (reserve->reserved > 0)
-			continue;
-		reserve->wanted = 0;
-		atr_control_reserve(rig.control, &reserve, 1);
+	for (unsigned int source = 1; source <= rig.config->sources; source++) {
+		reserve[count] = rig.program->source[source].reserve;
+		reserve[count++]->wanted = 0;
+		if (count == ATR_RESERVES_MAX || source == rig.config->sources) {
+			atr_control_reserve(rig.control, reserve, count);
+			count = 0;
+		}
 	}
 }
 
@@ -337,6 +338,12 @@ void rig_fill(void)
 	rig_give(rig.config->frames);
 }
 
+/* Frames of a shard. */
+static unsigned int under_way_max(void)
+{
+	return RTE_MIN(UNPROVEN * rig.config->tree, (unsigned int)HOLD);
+}
+
 /* A turn that puts as much of the stock on the RX rings as keeps few enough roots unproven, as
  * producers that wait for their acknowledgements do. */
 static void offer(void)
@@ -344,8 +351,7 @@ static void offer(void)
 	for (unsigned int s = 0; s < rig.shards; s++) {
 		struct rig_lane *lane = &rig.lane[s];
 		uint64_t done = (judged(s) - lane->judged) / rig.traffic.events;
-		unsigned int room =
-			UNPROVEN * rig.config->tree - (lane->given - (unsigned int)done);
+		unsigned int room = under_way_max() - (lane->given - (unsigned int)done);
 
 		give(lane, RTE_MIN(room, rig.config->frames - lane->given));
 	}
@@ -355,10 +361,8 @@ static void offer(void)
 
 double rig_offer_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void))
 {
-	bool many = rig.config->frames / rig.config->tree > UNPROVEN;
-
 	also = turn;
-	if (mode == RIG_PATH && many)
+	if (mode == RIG_PATH && rig.config->frames > under_way_max())
 		return rig_pass(mode, expected, offer);
 	rig_fill();
 	return rig_pass(mode, expected, turn);

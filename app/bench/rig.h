@@ -103,7 +103,7 @@ void rig_give(unsigned int frames);
 /* Puts all of the stock on the RX rings. */
 void rig_fill(void);
 
-/* rig_pass over all of the stock. If that has more roots than may be unproven at a time, frames
+/* rig_pass over all of the stock. If that has more roots or frames than may wait at a time, frames
  * come as producers send them that wait for their acknowledgements. */
 double rig_offer_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void));
 

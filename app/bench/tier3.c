@@ -48,6 +48,14 @@ static json_t *add(struct tier3 *t, json_t *results, enum rig_mode mode, const c
 	return result_add(results, &spec, rate, t->config->passes, t->config);
 }
 
+/* Topics that a pass sends to, of one shard. */
+static json_int_t active_topics(const struct bench_config *c)
+{
+	uint64_t turns = (uint64_t)c->frames * (c->mix ? rig.traffic.events : 1);
+
+	return (json_int_t)RTE_MIN(turns, (uint64_t)c->topics);
+}
+
 static double median_of(const json_t *result)
 {
 	return json_number_value(json_object_get(result, "median"));
@@ -78,6 +86,10 @@ static void report(struct tier3 *t, json_t *results)
 				      t->messages * c->passes / (double)t->roots));
 	json_object_set_new(json_object_get(path, "parameters"), "data_lcores",
 			    json_integer((json_int_t)rig.shards));
+	json_object_set_new(json_object_get(path, "parameters"), "active_sources",
+			    json_integer(traffic_active(c, 0, rig.shards) * rig.shards));
+	json_object_set_new(json_object_get(path, "parameters"), "active_topics",
+			    json_integer(active_topics(c)));
 	io = add(t, results, RIG_IO, io_name, "the same frames from ring to ring without a gate",
 		 "reference", "msg/s", t->messages);
 	hash = add(t, results, RIG_HASH, hash_name,

@@ -50,17 +50,28 @@ static int window(const struct bench_config *config)
 	return config->sources > FEW ? WINDOW_MANY : WINDOW;
 }
 
+/* Every topic has a rule for each of so many roles; what there are more of say the same again. */
+static unsigned int roles(const struct bench_config *config)
+{
+	unsigned int most = RTE_MIN(config->sources, (unsigned int)ATR_ROLES_MAX - 1);
+
+	return RTE_MIN(config->rules / config->topics, most);
+}
+
 static json_t *sources(struct traffic *traffic, const struct bench_config *config,
 		       unsigned int shards)
 {
 	json_t *list = json_array();
 
-	for (unsigned int s = 1; s <= config->sources + shards; s++)
-		json_array_append_new(list, json_pack("{s:i, s:o, s:s, s:i, s:i, s:o}", "id",
-						      (int)s, "name", named("s", s), "role",
-						      s <= config->sources ? "r" : "other",
+	for (unsigned int s = 1; s <= config->sources + shards; s++) {
+		json_t *role = s <= config->sources ? named("role", s % roles(config))
+						    : json_string("other");
+
+		json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:i, s:i, s:o}", "id",
+						      (int)s, "name", named("s", s), "role", role,
 						      "window", window(config), "max_ahead",
 						      (int)VALUES, "keys", keys(traffic, s == 1)));
+	}
 	return list;
 }
 
@@ -100,19 +111,19 @@ static json_t *feed_names(uint64_t feeds)
 	return list;
 }
 
-/* One rule a topic; what there are more of are another role's. */
 static json_t *rules(const struct bench_config *config)
 {
 	json_t *list = json_array();
 
 	for (unsigned int r = 1; r <= config->rules; r++) {
 		unsigned int topic = 1 + (r - 1) % config->topics;
+		unsigned int role = (r - 1) / config->topics % roles(config);
 
-		json_array_append_new(list, json_pack("{s:o, s:[s], s:[o], s:[s], s:o}", "name",
-						      named("r", r), "roles",
-						      r <= config->topics ? "r" : "other", "topics",
-						      named("t", topic), "types", "t", "feeds",
-						      feed_names(traffic_feeds(config, topic))));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:[o], s:[o], s:[s], s:o}", "name",
+						named("r", r), "roles", named("role", role),
+						"topics", named("t", topic), "types", "t", "feeds",
+						feed_names(traffic_feeds(config, topic))));
 	}
 	return list;
 }
@@ -262,23 +273,34 @@ static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_
 	return size;
 }
 
+/* Sources whose id is the shard's. */
+static unsigned int own_sources(const struct bench_config *config, unsigned int shard,
+				unsigned int shards)
+{
+	return (config->sources + shards - 1 - (shard + shards - 1) % shards) / shards;
+}
+
+unsigned int traffic_active(const struct bench_config *config, unsigned int shard,
+			    unsigned int shards)
+{
+	return RTE_MIN(own_sources(config, shard, shards),
+		       RTE_MAX(config->frames / config->tree, 1u));
+}
+
 uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
 			unsigned int shards)
 {
-	unsigned int own =
-		(traffic->config->sources + shards - 1 - (shard + shards - 1) % shards) / shards;
-	unsigned int active =
-		RTE_MIN(own, RTE_MAX(traffic->config->frames / traffic->config->tree, 1u));
-	unsigned int turn;
+	unsigned int own = own_sources(traffic->config, shard, shards), active, turn, first;
 
 	if (traffic->spoil == SPOIL_RULE) {
-		uint32_t first = traffic->config->sources + 1;
-
+		first = traffic->config->sources + 1;
 		return first + (shard + shards - first % shards) % shards;
 	}
 	if (own == 0)
 		bench_die("a shard has no source; give more --sources");
-	turn = tree / shards % active * (own / active);
+	active = traffic_active(traffic->config, shard, shards);
+	turn = tree / shards;
+	turn = (turn % active * (own / active) + turn / active) % own;
 	return shard + shards * (turn + (shard == 0));
 }
 

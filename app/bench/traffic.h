@@ -43,6 +43,10 @@ struct traffic {
 	enum traffic_spoil spoil; /* of the trees made from now on */
 };
 
+/* How many sources of a shard take part in a pass. */
+unsigned int traffic_active(const struct bench_config *config, unsigned int shard,
+			    unsigned int shards);
+
 /* The plan: sources 1..N, topics 1..N, one type, rules and feeds, and behind the sources one a
  * shard to which no rule allows anything. Class of all feeds: durability. Ends the process if it
  * does not load. */
@@ -52,8 +56,8 @@ struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config
 /* How many events a frame holds. */
 unsigned int traffic_events(const struct bench_config *config);
 
-/* The source of a tree, counted over all shards. Of many sources as many take part as a pass has
- * trees, spread over all. */
+/* The source of a tree, counted over all shards. Of many sources as many take part in a pass as it
+ * has trees, spread over all; in the next pass their neighbours do, and so on until all have. */
 uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
 			unsigned int shards);
 

@@ -28,9 +28,10 @@ ROWS = ['tier1.64', 'tier1.64.ed25519', 'tier1.1024', 'tier1.1024.ed25519', 'roo
         'bridge.t_marshal.32', 'bridge.t_copy.32.64', 'bridge.t_copy.32.8192', 'tier3.mtu1500',
         'tier3.mtu1500.io_bound', 'tier3.mtu1500.hash_bound', 'tier3.mtu9000', 'tier3.feeds8',
         'tier3.feeds8.deliveries', 'latency.10', 'latency.50', 'latency.80', 'classd',
-        'classd.disk', 'classd.ack_latency', 'growth.one', 'growth.rules.1024',
+        'classd.disk', 'classd.ack_latency', 'growth.one.rules', 'growth.rules.1024',
         'growth.topics.1024', 'growth.sources.1024', 'growth.fanout.3', 'growth.mixed',
-        'tier3.tree1', 'tier3.tree16', 'cores.1', 'cores.2']
+        'tier3.tree1', 'tier3.tree16', 'cores.1', 'cores.one.2',
+        'cores.2']
 
 
 def bench(*args, **more):
