@@ -107,3 +107,16 @@ void books_pass(struct books *sent)
 	sent->admitted += (uint64_t)rig.config->frames * rig.traffic.events * rig.shards;
 	sent->roots += (uint64_t)rig.config->frames / rig.config->tree * rig.shards;
 }
+
+json_t *books_result(json_t *result, const struct books *sent)
+{
+	json_t *checks = json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
+		(json_int_t)(sent->admitted + sent->refused + sent->duplicate), "admitted",
+		(json_int_t)books_admitted(), "refused", (json_int_t)books_refused(), "duplicates",
+		(json_int_t)books_duplicate(), "delivered", (json_int_t)books_delivered(),
+		"roots_verified", (json_int_t)rig.control->stats.roots_verified);
+
+	json_object_set_new(result, "checks", checks);
+	return checks;
+}

@@ -4,6 +4,7 @@
 #ifndef ATR_BENCH_BOOKS_H
 #define ATR_BENCH_BOOKS_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 /* What all passes so far must have come to, of all shards. */
@@ -16,6 +17,9 @@ struct books {
 /* Ends the process with one sentence if anything was lost, shed, misjudged or verified otherwise.
  */
 void books_check(const struct books *sent);
+
+/* Adds to a result "checks": what was sent, and what became of it. Returns them (borrowed). */
+json_t *books_result(json_t *result, const struct books *sent);
 
 /* Adds one pass of the stock with nothing wrong in it. */
 void books_pass(struct books *sent);

@@ -226,10 +226,11 @@ static json_t *log_facts(double each)
 			 "engine", atr_storage_engine(storage));
 }
 
-static double report(const struct bench_config *config, json_t *results, struct measured *measured)
+static double report(const struct bench_config *config, json_t *results, struct measured *measured,
+		     const struct books *sent)
 {
 	struct atr_log_stats s;
-	json_t *result;
+	json_t *result, *checks;
 	double each, median;
 
 	atr_log_stats(log_of_shard, &s);
@@ -252,15 +253,11 @@ static double report(const struct bench_config *config, json_t *results, struct 
 	result_ratio(result, "disk alone", "classd.disk",
 		     median / result_median(measured->disk, measured->disks));
 	json_object_set_new(result, "log", log_facts(each));
-	json_object_set_new(
-		result, "checks",
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "admitted",
-			  (json_int_t)books_admitted(), "delivered", (json_int_t)books_delivered(),
-			  "roots_verified", (json_int_t)rig.control->stats.roots_verified,
-			  "refused", (json_int_t)books_refused(), "duplicates",
-			  (json_int_t)books_duplicate(), "roots_per_second",
-			  (double)measured->roots / measured->seconds, "messages_per_root",
-			  measured->messages / (double)measured->roots));
+	checks = books_result(result, sent);
+	json_object_set_new(checks, "roots_per_second",
+			    json_real((double)measured->roots / measured->seconds));
+	json_object_set_new(checks, "messages_per_root",
+			    json_real(measured->messages / (double)measured->roots));
 	rig_hash_engine(result);
 	rig_stages(result, measured->messages);
 	return median;
@@ -317,7 +314,7 @@ void bench_class_d(struct bench_config *config, json_t *results)
 	rig_launch();
 	checked_pass(&sent, look_at_feeds);
 	measure(config, &measured, &sent);
-	median = report(config, results, &measured);
+	median = report(config, results, &measured, &sent);
 	latency(config, results, median, &sent);
 	checked_pass(&sent, look_at_feeds);
 	rig_join();

@@ -141,11 +141,12 @@ static void print_details(const json_t *result, FILE *out)
 	list = json_object_get(result, "checks");
 	if (list)
 		fprintf(out,
-			"    checked: %.0f admitted, %.0f delivered, %.0f refused as they should, "
+			"    checked: %.0f sent, %.0f admitted, %.0f delivered, %.0f refused as "
+			"they should, "
 			"%.0f duplicates; %.0f roots verified, %.0f a second\n",
-			value(list, "admitted"), value(list, "delivered"), value(list, "refused"),
-			value(list, "duplicates"), value(list, "roots_verified"),
-			value(list, "roots_per_second"));
+			value(list, "sent"), value(list, "admitted"), value(list, "delivered"),
+			value(list, "refused"), value(list, "duplicates"),
+			value(list, "roots_verified"), value(list, "roots_per_second"));
 	json_array_foreach(json_object_get(result, "ratios"), i, one)
 	{
 		fprintf(out, "    %.3f of %s (%s)\n", value(one, "value"), text(one, "to"),

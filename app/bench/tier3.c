@@ -61,11 +61,11 @@ static double median_of(const json_t *result)
 	return json_number_value(json_object_get(result, "median"));
 }
 
-static void report(struct tier3 *t, json_t *results)
+static void report(struct tier3 *t, json_t *results, const struct books *sent)
 {
 	const struct bench_config *c = t->config;
 	char name[64], io_name[80], hash_name[80];
-	json_t *path, *io, *hash;
+	json_t *path, *io, *hash, *checks;
 	double seconds = 0;
 
 	for (unsigned int p = 0; p < c->passes; p++)
@@ -75,15 +75,10 @@ static void report(struct tier3 *t, json_t *results)
 	snprintf(hash_name, sizeof(hash_name), "%s.hash_bound", name);
 	path = add(t, results, RIG_PATH, name, "all gates on every message, from ring to ring",
 		   SCOPE, "msg/s", t->messages);
-	json_object_set_new(path, "checks",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "admitted",
-				      (json_int_t)books_admitted(), "delivered",
-				      (json_int_t)books_delivered(), "roots_verified",
-				      (json_int_t)rig.control->stats.roots_verified, "refused",
-				      (json_int_t)books_refused(), "duplicates",
-				      (json_int_t)books_duplicate(), "roots_per_second",
-				      (double)t->roots / seconds, "messages_per_root",
-				      t->messages * c->passes / (double)t->roots));
+	checks = books_result(path, sent);
+	json_object_set_new(checks, "roots_per_second", json_real((double)t->roots / seconds));
+	json_object_set_new(checks, "messages_per_root",
+			    json_real(t->messages * c->passes / (double)t->roots));
 	json_object_set_new(json_object_get(path, "parameters"), "data_lcores",
 			    json_integer((json_int_t)rig.shards));
 	json_object_set_new(json_object_get(path, "parameters"), "active_sources",
@@ -119,7 +114,7 @@ void bench_tier3(struct bench_config *config, json_t *results)
 	checked_pass(&sent, delivered_check);
 	rig_forget();
 	measure(&t, &sent);
-	report(&t, results);
+	report(&t, results, &sent);
 	checked_pass(&sent, delivered_check);
 	rig_join();
 	rig_end();

@@ -12,7 +12,8 @@ PLOTTED = (STACKED, ('latency.10', 'latency.50', 'latency.80', 'classd.ack_laten
            ('growth.fanout.3', 'growth.mixed'))
 TILES = 8
 COUNTED = re.compile(r'^(growth\.[a-z]+|tier3\.tree|bridge\.t_[a-z]+)\.?\d+(\.\d+)?')
-BESIDE = re.compile(r'^(growth\.one|cores\.)(?:\.(?!io_bound|hash_bound)\w+|one\.\d+)')
+BESIDE = re.compile(r'^growth\.one\.(?!io_bound|hash_bound)\w+')
+ONE_CORE = re.compile(r'^cores\.one\.\d+')
 
 
 def rows(document):
@@ -22,7 +23,8 @@ def rows(document):
 def kinds(document):
     """Names without how many topics, rules and so on there are, which --quick makes fewer, and
     without what a row of one of each stands beside."""
-    return {re.sub(BESIDE, r'\1', re.sub(COUNTED, r'\1', name)) for name in rows(document)}
+    names = {COUNTED.sub(r'\1', name) for name in rows(document)}
+    return {ONE_CORE.sub('cores.1', BESIDE.sub('growth.one', name)) for name in names}
 
 
 def ratios(document, wanted):
