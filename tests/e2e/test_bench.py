@@ -111,8 +111,8 @@ def nothing_is_ignored(_):
 
 @case
 def a_broken_run_fails(_):
-    """A frame that is lost, a byte that is another, a root that is forged and expected to pass: each
-    ends the run with 1, one sentence, and no figures."""
+    """A frame that is lost, a byte that is another, a root that is forged and expected to pass:
+    each ends the run with 1, one sentence, and no figures."""
     if sanitized():
         return
     said = {'lose': 'lost or misjudged', 'alter': 'not the event that was sent',
