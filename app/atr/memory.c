@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdio.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
@@ -33,6 +34,7 @@ struct atr_auth_params memory_auth(const struct options *options)
 		.refused_roots = REFUSED_ROOTS,
 		.hold_frames = options->hold,
 		.hold_per_source = options->hold / 2,
+		.tsc_hz = rte_get_tsc_hz(),
 	};
 }
 

@@ -38,6 +38,7 @@ int cmd_stats(int argc, char **argv);
 int cmd_path(int argc, char **argv);
 int cmd_quarantine(int argc, char **argv);
 int cmd_query(int argc, char **argv);
+int cmd_putback(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{"stats", "its ledgers, refusals and stages; says whether they balance", cmd_stats},
 	{"path", "the path of a packet through it, as a diagram", cmd_path},
 	{"quarantine", "what it refused", cmd_quarantine},
+	{"putback", "send what is in a quarantine file again, through every gate", cmd_putback},
 	{"query", "ask a running appliance about state and events", cmd_query},
 	{"trace", "an event's whole story, from the log", cmd_trace},
 	{"log", "verify, prove, export: the log as anybody can check it", cmd_log},

@@ -112,27 +112,28 @@ static void parts(void)
 static void shards(const struct atr_commit_config *commit)
 {
 	char error[512] = "";
-	struct atr_shard_config config = {.shards = rig.shards,
-					  .socket = SOCKET_ID_ANY,
-					  .ifaces = &rig.iface,
-					  .iface_count = 1,
-					  .neighbours = rig.neighbours,
-					  .bridge = &rig.bridge,
-					  .ledger = &rig.ledger,
-					  .quarantine = rig.quarantine,
-					  .program_slot = &rig.program,
-					  .rcu = rig.rcu,
-					  .clock = &rig.clock,
-					  .payloads = rig.payloads,
-					  .headers = rig.headers,
-					  .auth = {1024, 512, ROOTS, ROOTS, 4096, HOLD, HOLD},
-					  .queue_frames = 1024,
-					  .epoch = 1,
-					  .flush_us = 50,
-					  .log_epoch = 1,
-					  .waiting_feeds = commit->log ? rig.plan->commit_feeds : 0,
-					  .commit = *commit,
-					  .simd_bits = rte_vect_get_max_simd_bitwidth()};
+	struct atr_shard_config config = {
+		.shards = rig.shards,
+		.socket = SOCKET_ID_ANY,
+		.ifaces = &rig.iface,
+		.iface_count = 1,
+		.neighbours = rig.neighbours,
+		.bridge = &rig.bridge,
+		.ledger = &rig.ledger,
+		.quarantine = rig.quarantine,
+		.program_slot = &rig.program,
+		.rcu = rig.rcu,
+		.clock = &rig.clock,
+		.payloads = rig.payloads,
+		.headers = rig.headers,
+		.auth = {1024, 512, 2 * ROOTS, 2 * ROOTS, 4096, HOLD, HOLD, rte_get_tsc_hz()},
+		.queue_frames = 1024,
+		.epoch = 1,
+		.flush_us = 50,
+		.log_epoch = 1,
+		.waiting_feeds = commit->log ? rig.plan->commit_feeds : 0,
+		.commit = *commit,
+		.simd_bits = rte_vect_get_max_simd_bitwidth()};
 
 	for (unsigned int f = 0; f < ATR_FEEDS_MAX; f++)
 		config.feed_next[f] = config.commit.next[f] = 1;

@@ -13,7 +13,7 @@
 #include "rig.h"
 
 #define TIMEOUT_S      30
-#define TIMEOUT_FEW_S  10 /* with --quick */
+#define TIMEOUT_FEW_S  4 /* with --quick */
 #define TX_DESCRIPTORS 512
 #define TX_FREE        64 /* a turn */
 #define BURST          32

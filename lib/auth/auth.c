@@ -31,10 +31,15 @@ static uint32_t tree_of_key(struct atr_auth *auth, const struct auth_key *key)
 	return i;
 }
 
-static bool hold_has_room(const struct atr_auth *auth, uint32_t source)
+static bool hold_has_room(const struct atr_auth *auth, uint32_t source, uint16_t sender)
 {
+	enum auth_standing standing = auth_sender_standing(auth, sender);
+
+	/* Whoever has not proven anything waits for a verdict that he may not want to come. */
+	if (standing == AUTH_NOTHING)
+		standing = AUTH_HALF;
 	return auth->held_free != AUTH_NONE &&
-	       auth->source[source].held < auth->params.hold_per_source;
+	       auth->source[source].held < auth_share(auth->params.hold_per_source, standing);
 }
 
 /* Keeps a frame for which hold_has_room. */
@@ -73,18 +78,21 @@ static void request_fill(struct atr_auth *auth, uint32_t tree)
 }
 
 /* Makes a pending root; AUTH_NONE if budgets forbid it. */
-static uint32_t ask(struct atr_auth *auth, const struct auth_key *key, uint32_t root_hash)
+static uint32_t ask(struct atr_auth *auth, const struct auth_key *key, uint32_t root_hash,
+		    uint16_t sender)
 {
 	struct auth_source *source = &auth->source[key->source];
+	enum auth_standing standing = auth_sender_standing(auth, sender);
 	uint32_t i;
 
-	if (source->pending >= auth->per_source ||
-	    auth->stats.pending_roots >= auth->params.pending_roots)
+	if (source->pending >= auth_share(auth->per_source, standing) ||
+	    auth->stats.pending_roots >= auth_share(auth->params.pending_roots, standing))
 		return AUTH_NONE;
 	i = auth_tree_take(auth);
 	if (i == AUTH_NONE)
 		return AUTH_NONE;
 	auth->tree[i].key = *key;
+	auth->tree[i].sender = sender;
 	auth->tree[i].state = AUTH_QUEUED;
 	auth_index_add(&auth->by_root, i, root_hash);
 	request_fill(auth, i);
@@ -102,7 +110,7 @@ static uint32_t ask(struct atr_auth *auth, const struct auth_key *key, uint32_t 
 /* The frame leads to a root that is not proven: key is complete, path too. */
 static uint8_t wait_for_root(struct atr_auth *auth, const struct auth_key *key,
 			     const struct atr_frame *frame, const struct auth_path *path,
-			     void *cookie)
+			     uint16_t sender, void *cookie)
 {
 	uint32_t hash = auth_key_hash(auth, key, AUTH_KEY_SIZE);
 	uint32_t tree = auth_find_pending(auth, key, hash);
@@ -116,10 +124,10 @@ static uint8_t wait_for_root(struct atr_auth *auth, const struct auth_key *key,
 			return auth->refused[refused].reason;
 		}
 	}
-	if (!hold_has_room(auth, key->source))
+	if (!hold_has_room(auth, key->source, sender))
 		return ATR_REASON_HOLD_FULL;
 	if (!known)
-		tree = ask(auth, key, hash);
+		tree = ask(auth, key, hash, sender);
 	if (tree == AUTH_NONE)
 		return ATR_REASON_ROOT_BUDGET;
 	auth_path_keep(auth, tree, frame, path);
@@ -129,11 +137,12 @@ static uint8_t wait_for_root(struct atr_auth *auth, const struct auth_key *key,
 
 uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
 		       const uint8_t leaf[ATR_HASH_SIZE], const struct atr_auth_ahead *ahead,
-		       void *cookie)
+		       uint32_t address, void *cookie)
 {
 	struct auth_path path;
 	struct auth_key key;
 	uint32_t tree;
+	uint16_t sender;
 
 	if (frame->hdr->source >= AUTH_SOURCES)
 		return ATR_REASON_UNKNOWN_SOURCE;
@@ -156,7 +165,8 @@ uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struc
 		if (climb == AUTH_CLIMB_INVALID || proven)
 			return ATR_REASON_BAD_PROOF;
 		if (climb == AUTH_CLIMB_OK) {
-			if (!hold_has_room(auth, key.source))
+			sender = auth_sender_slot(auth, address);
+			if (!hold_has_room(auth, key.source, sender))
 				return ATR_REASON_HOLD_FULL;
 			return hold(auth, tree, cookie);
 		}
@@ -164,7 +174,13 @@ uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struc
 	if (!auth_climb_all(auth, hash, frame, &path))
 		return ATR_REASON_BAD_PROOF;
 	memcpy(key.root, path.node[frame->proof_nodes], ATR_HASH_SIZE);
-	return wait_for_root(auth, &key, frame, &path, cookie);
+	sender = auth_sender_slot(auth, address);
+	return wait_for_root(auth, &key, frame, &path, sender, cookie);
+}
+
+void atr_auth_now(struct atr_auth *auth, uint64_t now_tsc)
+{
+	auth->now_tsc = now_tsc;
 }
 
 void atr_auth_proven(struct atr_auth *auth)

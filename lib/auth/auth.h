@@ -11,6 +11,14 @@
  *     wait for each;
  *   - refused roots by the same key, so that a bad signature says nothing about the root and
  *     cannot make a good frame wait.
+ * Budgets are by source and by sender, the address that a frame came from. A sender whose root was
+ * proven within the last minute may use all of a source's budget of pending roots and of the hold;
+ * any other half of it, so that frames forged in a source's name leave the other half to the source
+ * itself. A root whose signature fails counts against the sender that brought it: beyond
+ * ATR_AUTH_FAILS a second it gets no new roots, or, if one of its roots was proven within the last
+ * minute, the half. Senders share a table by a keyed hash; two that meet in it share their
+ * standing.
+ *
  * All tables are bounded and allocated at creation; the least recently used entry goes first. A
  * pending root is never evicted.
  *
@@ -27,6 +35,9 @@
 #include "../hash/hash.h"
 #include "../wire/frame.h"
 
+#define ATR_AUTH_FAILS   64 /* roots a second of one sender whose signature is refused */
+#define ATR_AUTH_KNOWN_S 60 /* a sender is known so long after its last proven root */
+
 /* Result of atr_auth_frame beside ATR_OK and reasons: the frame is in the hold. */
 #define ATR_AUTH_HELD 254
 
@@ -39,6 +50,7 @@ struct atr_auth_params {
 	unsigned int refused_roots;      /* refused roots remembered */
 	unsigned int hold_frames;        /* frames that wait, all roots together */
 	unsigned int hold_per_source;    /* of these, for any one source */
+	uint64_t tsc_hz;                 /* of atr_auth_now; 0: all senders are alike */
 };
 
 /* A question for the control lcore. Memory belongs to the shard. The shard writes all but verdict
@@ -75,7 +87,11 @@ void atr_auth_look_ahead(struct atr_hash *hash, const struct atr_frame *const fr
 			 const uint8_t *const leaf[], struct atr_auth_ahead ahead[],
 			 unsigned int count);
 
+/* What time it is, in cycles of tsc_hz a second; once a batch. */
+void atr_auth_now(struct atr_auth *auth, uint64_t now_tsc);
+
 /* Authenticates one frame with the given leaf hash, and what was hashed ahead of it, or NULL.
+ * address: IPv4 address of the sender, host byte order.
  * ATR_OK: proven. A reason: BAD_PROOF (the path contradicts the proven tree that this signature
  * belongs to), the verdict of a refused root, HOLD_FULL, ROOT_BUDGET, or UNKNOWN_SOURCE for a
  * source id above 65535. ATR_AUTH_HELD: cookie is kept until released. A frame for which the hold
@@ -86,7 +102,7 @@ void atr_auth_look_ahead(struct atr_hash *hash, const struct atr_frame *const fr
  * Ed25519 signature cannot be valid for two heads of the same key that this object would accept. */
 uint8_t atr_auth_frame(struct atr_auth *auth, struct atr_hash *hash, const struct atr_frame *frame,
 		       const uint8_t leaf[ATR_HASH_SIZE], const struct atr_auth_ahead *ahead,
-		       void *cookie);
+		       uint32_t address, void *cookie);
 
 /* Brings what atr_auth_frame will look at near the CPU, if the frame is of the tree that the last
  * one was of. */

@@ -129,6 +129,7 @@ static void carve_all(struct carve *from, struct atr_auth *auth)
 	carve_lru(from, &auth->refused_lru, p->refused_roots);
 	auth->held = carve(from, p->hold_frames, sizeof(*auth->held));
 	auth->source = carve(from, AUTH_SOURCES, sizeof(*auth->source));
+	auth->sender = carve(from, AUTH_SENDERS, sizeof(*auth->sender));
 }
 
 size_t atr_auth_footprint(const struct atr_auth_params *params)
@@ -185,6 +186,8 @@ struct atr_auth *atr_auth_create(const struct atr_auth_params *params, uint32_t 
 	auth->params = *params;
 	auth->per_source = params->pending_per_source;
 	auth->shard = shard;
+	auth->fail_tsc = params->tsc_hz / ATR_AUTH_FAILS;
+	auth->known_tsc = params->tsc_hz * ATR_AUTH_KNOWN_S;
 	carve_all(&from, auth);
 	lists_init(auth);
 	randombytes_buf(auth->secret, sizeof(auth->secret));

@@ -80,13 +80,16 @@ void atr_auth_verdict(struct atr_auth *auth, struct atr_root_request *request)
 	auth->stats.pending_roots--;
 	if (verdict == ATR_OK) {
 		auth->stats.roots_proven++;
+		auth_sender_proven(auth, tree->sender);
 		become_proven(auth, i);
 		return;
 	}
 	auth->stats.roots_refused++;
 	/* What was refused for want of room may be asked again. */
-	if (atr_reason_is_final(verdict))
+	if (atr_reason_is_final(verdict)) {
 		auth_refused_remember(auth, &tree->key, verdict);
+		auth_sender_failed(auth, tree->sender);
+	}
 	auth_tree_drop(auth, i);
 }
 

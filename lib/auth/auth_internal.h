@@ -61,6 +61,7 @@ struct auth_tree {
 	bool by_tree;        /* is in the index of trees, by key without root */
 	uint32_t queue_next; /* free list, or requests to be sent */
 	uint32_t hold_first, hold_last;
+	uint16_t sender; /* that asked for it */
 } __attribute__((aligned(64)));
 
 struct auth_refused {
@@ -82,6 +83,18 @@ struct auth_held {
 struct auth_source {
 	uint32_t pending, held;
 };
+
+/* What senders of one slot have shown. */
+struct auth_sender {
+	uint64_t proven_tsc; /* last root that was proven; 0: none */
+	uint64_t fails_tsc; /* when all of its failures so far would be paid off at the rate allowed
+			     */
+};
+#define AUTH_SENDERS 4096
+_Static_assert(AUTH_SENDERS <= UINT16_MAX + 1, "a slot is a u16");
+
+/* What a sender may use of a source's budgets. */
+enum auth_standing { AUTH_NOTHING, AUTH_HALF, AUTH_ALL };
 
 struct auth_queue {
 	uint32_t first, last;
@@ -117,9 +130,24 @@ struct atr_auth {
 	struct auth_queue ready;
 	uint8_t ready_reason;
 	struct auth_source *source;
+	struct auth_sender *sender;
+	uint64_t now_tsc, fail_tsc, known_tsc; /* now; the price of a failure; how long known */
 
 	uint64_t secret[AUTH_KEY_WORDS + 1]; /* of the hash tables */
 };
+
+/* --- auth_sender.c --- */
+
+uint16_t auth_sender_slot(const struct atr_auth *auth, uint32_t address);
+enum auth_standing auth_sender_standing(const struct atr_auth *auth, uint16_t slot);
+void auth_sender_proven(struct atr_auth *auth, uint16_t slot);
+void auth_sender_failed(struct atr_auth *auth, uint16_t slot);
+
+/* What of a budget this standing leaves. */
+static inline unsigned int auth_share(unsigned int budget, enum auth_standing standing)
+{
+	return standing == AUTH_ALL ? budget : standing == AUTH_HALF ? budget - budget / 2 : 0;
+}
 
 /* --- auth_table.c --- */
 

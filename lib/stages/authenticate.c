@@ -81,7 +81,7 @@ static void judge(struct atr_shard *shard, struct atr_batch *batch, unsigned int
 		return;
 	}
 	result = atr_auth_frame(shard->auth, shard->hash, &batch->frame[f], batch->leaf[f], ahead,
-				m);
+				meta->src_ip, m);
 	if (result != ATR_AUTH_HELD) {
 		batch->reason[f] = result;
 		return;
@@ -125,6 +125,7 @@ unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *b
 	}
 	atr_batch_compact(batch);
 	hashes(shard, batch, ahead);
+	atr_auth_now(shard->auth, batch->now_tsc);
 	for (unsigned int i = 0; i < batch->live_count; i++) {
 		unsigned int f = batch->live[i];
 

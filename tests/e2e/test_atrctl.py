@@ -8,7 +8,7 @@ import unittest
 from atrctl_lab import ROOT, Lab, event, lines_json, main, read, run, write
 
 COMMANDS = ['keygen', 'sign', 'verify', 'pub', 'sub', 'inspect', 'status', 'stats', 'path',
-            'quarantine', 'trace']
+            'quarantine', 'putback', 'trace']
 QUERIES = ['query state', 'query states', 'query event', 'query range']
 
 class Help(unittest.TestCase):

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # release only
+# long
 # needs root: a namespace with a veth pair, loop mounts
 """Class D on disks that fail: writes, syncs, a whole file system, one that makes itself read-only.
 The log is broken until a restart, and after it the checker finds nothing wrong."""

@@ -1,16 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# release only
 # needs root: a namespace with a veth pair
 """The ladder of docs/overload.md: more than the appliance can do comes in without end, and is shed
 in order; relief brings it back to GREEN; people and programs are told."""
+import glob
+import json
 import re
 import subprocess
 import time
 
+import plan
 import provoke
 import scenarios
 from atr_harness import ATRCTL, Report, case, wait_for
-from lab import PcapLab, VethLab, exists, wires
+from lab import APPLIANCE_IP, PcapLab, VethLab, exists, wires
+from packets import pcapng_comments
 
 FRAMES, EVENTS = 32, 4  # of each priority
 GREEN_AGAIN_S = 5
@@ -107,6 +112,45 @@ def green_again(_):
         assert lab.settle()['datagrams']['admitted'] == admitted + len(again), lab.atr.reasons()
         assert re.search(r'green +[\d.]+ s +calm, was yellow', status(lab)), status(lab)
         told(lab)
+    finally:
+        lab.close()
+
+
+@case
+def put_back(_):
+    """Invariant: what was shed is in the quarantine, and put back by an operator it passes every
+    gate; nothing else is sent by its reason, and nothing is sent by --dry-run."""
+    lab = VethLab(args=['--hold', scenarios.HOLD])
+    try:
+        again = [scenarios.claiming(lab.traffic, priority) for priority in (1, 2, 3)]
+        scenarios.in_state(lab, lab.traffic, 90, again)
+        lab.send([lab.traffic.datagram('beta', realm=1)])
+        admitted = lab.settle()['datagrams']['admitted']
+        file = wait_for('the quarantine file', lambda: (
+            [path for path in glob.glob(f'{lab.atr.quarantine}/*.pcapng')
+             if len(list(pcapng_comments(path))) == 4] or [None])[0])
+        wait_for('the shard to be GREEN', lambda: load(lab)['state'] == 'green', GREEN_AGAIN_S)
+
+        def put(*options, status=0):
+            done = subprocess.run([ATRCTL, 'putback', file, '--json', *options],
+                                  capture_output=True, text=True)
+            assert done.returncode == status, done
+            return done.stdout and json.loads(done.stdout)
+
+        assert put('--dry-run') == {'packets': 4, 'chosen': 4, 'sent': 0, 'not_udp': 0,
+                                    'failed': 0, 'whole': True}
+        assert put('--to', f'{APPLIANCE_IP}:{plan.PORT}', '--reason', 'shed_p3')['sent'] == 1
+        lab.sent += 1
+        assert lab.settle()['datagrams']['admitted'] == admitted + 1
+        assert put('--to', f'{APPLIANCE_IP}:{plan.PORT}')['sent'] == 4
+        lab.sent += 4
+        books = lab.settle()['datagrams']
+        assert books['admitted'] == admitted + 3 and books['duplicate'] == 1, books
+        assert lab.atr.reasons()['realm']['datagrams'] == 2
+        assert not put('--reason', 'no_such', '--dry-run', status=2)
+        with open(file, 'r+b') as damaged:
+            damaged.truncate(100)
+        assert put('--dry-run', status=1)['whole'] is False
     finally:
         lab.close()
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
+# sanitizers only
 # needs root: a namespace with a veth pair
 """Refusals under disturbance: full rings, holds and memories, a reservation that waits, shutdown. A
 thread is held for a moment; afterwards the ledger balances and valid traffic is admitted."""

@@ -209,8 +209,8 @@ uint8_t forest_offer(struct forest *f, struct item *item)
 
 	assert_int_equal(atr_frame_parse(item->bytes, item->length, &frame), ATR_OK);
 	crypto_hash_sha256(leaf, item->bytes, frame.leaf_size);
-	item->result =
-		atr_auth_frame(f->auth, f->hash, &frame, leaf, look_ahead(f, &frame, leaf), item);
+	item->result = atr_auth_frame(f->auth, f->hash, &frame, leaf, look_ahead(f, &frame, leaf),
+				      f->address, item);
 	if (item->result != ATR_AUTH_HELD)
 		item->done_at = f->done++;
 	return item->result;

@@ -43,6 +43,7 @@ struct forest {
 	unsigned int done;
 	unsigned int offered, ahead; /* frames; nodes hashed ahead of them */
 	uint64_t next_sequence;
+	uint32_t address; /* of the sender of what is offered */
 };
 
 /* Parameters that are generous for every test that does not press on them. */

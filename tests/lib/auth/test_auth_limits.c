@@ -377,11 +377,13 @@ static void forget(void **state)
 /* Invariant: parameters out of range are refused by name, and the footprint grows with each. */
 static void parameters(void **state)
 {
+	const size_t sizes =
+		offsetof(struct atr_auth_params, hold_per_source) / sizeof(unsigned int) + 1;
 	struct atr_auth_params good = forest_roomy, bad;
 	char error[256];
 
 	(void)state;
-	for (unsigned int i = 0; i < sizeof(good) / sizeof(unsigned int); i++) {
+	for (unsigned int i = 0; i < sizes; i++) {
 		unsigned int value;
 		struct atr_auth_params more = good;
 

@@ -169,28 +169,30 @@ static void take_log(const struct rig *rig, unsigned int shard, struct atr_shard
 static void make_shards(struct rig *rig, const struct rig_options *options)
 {
 	unsigned int per_source = options->hold_per_source ? options->hold_per_source : RIG_HOLD;
-	struct atr_shard_config config = {.shards = rig->shards,
-					  .ifaces = rig->iface,
-					  .iface_count = RIG_PORTS,
-					  .neighbours = rig->neighbours,
-					  .bridge = &rig->bridge,
-					  .ledger = &rig->ledger,
-					  .quarantine = rig->quarantine,
-					  .program_slot = &rig->program,
-					  .rcu = rig->rcu,
-					  .clock = &rig->clock,
-					  .payloads = rig->payloads,
-					  .headers = rig->headers,
-					  .auth = {.trees = 64,
-						   .nodes_per_tree = 512,
-						   .pending_roots = 64,
-						   .pending_per_source = 16,
-						   .refused_roots = 64,
-						   .hold_frames = RIG_HOLD,
-						   .hold_per_source = per_source},
-					  .queue_frames = 256,
-					  .epoch = 1,
-					  .simd_bits = 512};
+	struct atr_shard_config config = {
+		.shards = rig->shards,
+		.ifaces = rig->iface,
+		.iface_count = RIG_PORTS,
+		.neighbours = rig->neighbours,
+		.bridge = &rig->bridge,
+		.ledger = &rig->ledger,
+		.quarantine = rig->quarantine,
+		.program_slot = &rig->program,
+		.rcu = rig->rcu,
+		.clock = &rig->clock,
+		.payloads = rig->payloads,
+		.headers = rig->headers,
+		.auth = {.trees = 64,
+			 .nodes_per_tree = 512,
+			 .pending_roots = 64,
+			 .pending_per_source = 16,
+			 .refused_roots = 64,
+			 .hold_frames = RIG_HOLD,
+			 .hold_per_source = per_source,
+			 .tsc_hz = options->senders ? rte_get_tsc_hz() : 0},
+		.queue_frames = 256,
+		.epoch = 1,
+		.simd_bits = 512};
 	char error[400];
 
 	atr_tag_key_init(&rig->tag_key);

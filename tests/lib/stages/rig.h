@@ -35,6 +35,7 @@ struct rig_options {
 	unsigned int verify_ring;             /* messages; 0: plenty */
 	unsigned int handover_ring;
 	unsigned int hold_per_source;
+	bool senders; /* are told apart by their address, which is another one on each port */
 	bool no_plan;
 	uint64_t start; /* durable high-water of every source before this start */
 	/* The log of class D, the caller's, closed; NULL: durability none. Feed 0 is of class D

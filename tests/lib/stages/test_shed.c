@@ -215,6 +215,40 @@ static void few_roots_in_red(void **state)
 	rig_stop(rig);
 }
 
+/* Invariant: roots forged in a source's name from another address, however many, leave the source
+ * itself its frames: each is admitted at its first try. */
+static void forged_elsewhere(void **state)
+{
+	struct rig_options options = usual;
+	struct rig_datagram forged, good;
+	struct rig *rig;
+
+	(void)state;
+	options.senders = true;
+	rig = rig_start(&options);
+	rig_send(rig, &(struct rig_frame){.source = 1, .first = 1, .count = 1});
+	rig_settle(rig);
+	for (unsigned int round = 1; round <= 50; round++) {
+		for (unsigned int i = 0; i < 30; i++) {
+			rig_tree(rig,
+				 &(struct rig_frame){.source = 1,
+						     .first = 100 + 30 * round + i,
+						     .count = 1,
+						     .forged = true},
+				 1, &forged);
+			rig_inject(rig, 1, 0, &forged);
+		}
+		rig_turn(rig, 0);
+		rig_tree(rig, &(struct rig_frame){.source = 1, .first = 1 + round, .count = 1}, 1,
+			 &good);
+		rig_inject(rig, 0, 0, &good);
+		rig_settle(rig);
+		assert_int_equal(rig_events(rig).admitted, 1 + round);
+	}
+	assert_in_range(rig_events(rig).refused[ATR_REASON_BAD_SIGNATURE], 64, 200);
+	rig_stop(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +260,7 @@ int main(void)
 		cmocka_unit_test(envelopes_too),
 		cmocka_unit_test(plan_caps_the_claim),
 		cmocka_unit_test(few_roots_in_red),
+		cmocka_unit_test(forged_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, rig_boot, rig_end);
