@@ -2,12 +2,14 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 
 #define CACHE             256 /* mbufs an lcore keeps */
 #define ETHERNET_OVERHEAD 26  /* header, two VLAN tags, FCS */
@@ -18,6 +20,8 @@
 #define NODES_PER_TREE    1024
 #define REFUSED_ROOTS     4096
 #define ACKS_RING         8192
+#define MEMORY_IDENTITY   160 /* bytes: an entry and its place in the hash table */
+#define MEMORY_STATE_KEY  160 /* bytes, without key and value */
 #define META_SIZE         RTE_ALIGN(sizeof(struct atr_meta), RTE_CACHE_LINE_SIZE)
 
 struct atr_auth_params memory_auth(const struct options *options)
@@ -133,6 +137,11 @@ static void print_pool(const struct rte_mempool *pool, const char *formula)
 	       pool->elt_size, formula);
 }
 
+static uint64_t state_keys(const struct appliance *a)
+{
+	return a->options.state_keys ? a->options.state_keys : ATR_STATE_KEYS;
+}
+
 static double window_bytes(const struct appliance *a)
 {
 	const struct atr_plan *plan = a->program->plan;
@@ -142,6 +151,108 @@ static double window_bytes(const struct appliance *a)
 		if (plan->sources[s].present)
 			bytes += (double)atr_window_footprint(plan->sources[s].window);
 	return bytes;
+}
+
+static void print_table(const char *name, double bytes, const char *formula)
+{
+	printf("  %-12s %8.1f MiB  %s\n", name, mib(bytes), formula);
+}
+
+static double ring_bytes(const struct rte_ring *ring, unsigned int element)
+{
+	return ring ? (double)rte_ring_get_memsize_elem(element, rte_ring_get_size(ring)) : 0;
+}
+
+static void print_rings(const struct appliance *a)
+{
+	const struct atr_bridge *b = &a->bridge;
+	double acks = 0, messages = 0, items, jobs;
+
+	for (unsigned int s = 0; s < b->shards; s++) {
+		const struct rte_ring *of_shard[] = {b->verify[s], b->envelopes[s], b->link[s],
+						     b->down[s],   b->requests[s],  b->answers[s]};
+
+		for (unsigned int r = 0; r < RTE_DIM(of_shard); r++)
+			messages += ring_bytes(of_shard[r], sizeof(struct atr_msg));
+		for (unsigned int to = 0; to < b->shards; to++)
+			messages += ring_bytes(b->handover[s][to], sizeof(struct atr_msg));
+		acks += ring_bytes(b->acks[s], sizeof(struct atr_ack_item));
+	}
+	print_table("bridge", messages,
+		    "shards x (2 x (--roots + envelopes) + links, gaps and one ring to each other "
+		    "shard)");
+	print_table("ack rings", acks, "shards x 8192 answers to frames, with class D");
+	jobs = (double)a->verifier_count * 2 * a->shard_count * a->options.roots *
+	       sizeof(struct atr_verify_job);
+	print_table("verifiers", jobs, "--verifiers x 2 x shards x --roots");
+	items = (double)(a->shard_count + 1) * MEMORY_QUARANTINE_RING *
+		sizeof(struct atr_quarantine_item);
+	print_table("quarantine", items, "(shards + 1) x 1024 refused datagrams");
+}
+
+static void print_log(const struct appliance *a)
+{
+	bool commit = a->options.durability == ATR_DURABILITY_COMMIT;
+	double buffer = ATR_GROUP_BYTES_MAX + ATR_LOG_RECORDS_MAX * sizeof(struct atr_log_record) +
+			ATR_LOG_EVENTS_MAX * sizeof(uint64_t);
+	double datagrams = (double)ATR_ACK_DATAGRAMS_MAX * ATR_ACK_DATAGRAM_DEFAULT;
+	double sources = a->plan ? (double)a->plan->source_slots : 0;
+
+	print_table("log buffers",
+		    commit ? a->shard_count * (a->options.log_buffers + 1.0) * buffer : 0,
+		    "shards x (--log-buffers + 1) x (group, records, feeds of its events)");
+	print_table("acker", commit ? datagrams + sources * sizeof(struct atr_ack_address) : 0,
+		    "datagrams under construction + an address a source");
+}
+
+/* What grows with plan and options; the sizes of hash tables and lists are about. */
+static void print_plan(const struct appliance *a)
+{
+	const struct atr_plan *plan = a->plan;
+	double sources = 0, rest = 0;
+
+	if (plan) {
+		sources = (double)plan->source_slots *
+			  (sizeof(struct atr_source) + sizeof(struct atr_source_state) +
+			   sizeof(struct atr_reserve));
+		rest = (double)plan->document_length +
+		       (double)plan->topic_slots *
+			       (sizeof(struct atr_topic) +
+				(double)a->shard_count * sizeof(struct atr_limit *)) +
+		       (double)plan->type_slots * sizeof(struct atr_type) +
+		       (double)plan->feed_slots *
+			       (sizeof(struct atr_feed) + sizeof(struct atr_feed_routes));
+	}
+	print_table("sources", sources, "highest id of a source x (plan, program, high-water)");
+	print_table("plan", rest,
+		    "its text + topics, types and feeds by highest id; not its rules");
+	print_table("identities", (double)a->options.identities * MEMORY_IDENTITY,
+		    "--identities x about 160 bytes");
+	print_table("state keys",
+		    a->options.durability == ATR_DURABILITY_COMMIT
+			    ? (double)a->shard_count * (double)state_keys(a) * MEMORY_STATE_KEY
+			    : 0,
+		    "at most shards x --state-keys x about 160 bytes; taken as keys come, beside "
+		    "their values");
+}
+
+/* All of the above and what is too small for a line. */
+static void print_sums(void)
+{
+	struct mallinfo2 libc = mallinfo2();
+	struct rte_malloc_socket_stats stats;
+	double used = 0, all = 0;
+
+	for (int socket = 0; socket < RTE_MAX_NUMA_NODES; socket++) {
+		if (rte_malloc_get_socket_stats(socket, &stats) < 0)
+			continue;
+		used += (double)stats.heap_allocsz_bytes;
+		all += (double)stats.heap_totalsz_bytes;
+	}
+	printf("  %-12s %8.1f MiB  of %.1f MiB that EAL has: pools, rings, tables of data lcores\n",
+	       "EAL", mib(used), mib(all));
+	print_table("libc", (double)libc.uordblks + (double)libc.hblkhd,
+		    "plan, identities, quarantine, state");
 }
 
 void memory_print(const struct appliance *a)
@@ -160,4 +271,8 @@ void memory_print(const struct appliance *a)
 	printf("  %-12s %8.1f MiB  sum of the sources' windows\n", "dedup", mib(window_bytes(a)));
 	printf("  %-12s %8.1f MiB  shards x batch of %d frames\n", "batch",
 	       mib((double)a->shard_count * (double)sizeof(struct atr_batch)), ATR_BATCH_FRAMES);
+	print_rings(a);
+	print_log(a);
+	print_plan(a);
+	print_sums();
 }

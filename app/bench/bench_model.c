@@ -6,24 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USUAL_TREE   256
-#define USUAL_MTU    1500
-#define TIER1        "tier1"
-#define PAYLOAD      "payload"
-#define TREE_NAMED   "tier3.tree"
-#define BATCH_N      1000 /* scenario B */
-#define NS           1e-9
-#define NEAR         0.25 /* of a scenario's N */
-#define N_MAX        1e9  /* more messages than a signature can have */
-#define BRIDGE_NAME  "bridge.t_marshal.1"
-#define BRIDGE_NAMED (sizeof(BRIDGE_NAME) - 1)
+#define USUAL_TREE        256
+#define USUAL_MTU         1500
+#define TIER1             "tier1"
+#define PAYLOAD           "payload"
+#define TREE_NAMED        "tier3.tree"
+#define BATCH_N           1000 /* scenario B */
+#define NS                1e-9
+#define NEAR              0.25 /* of a scenario's N */
+#define N_MAX             1e9  /* more messages than a signature can have */
+#define RATE_MIN          1e-3 /* a message in a quarter of an hour: no rate of anything here */
+#define NS_MAX            1e12 /* as a quarter of an hour */
+#define MESSAGES_PER_ROOT "messages_per_root"
+#define BRIDGE_NAME       "bridge.t_marshal.1"
+#define BRIDGE_NAMED      (sizeof(BRIDGE_NAME) - 1)
 
 /* Rows of one data lcore and the smallest plan, so that they differ in the size of trees alone. */
 static const char *const ones[] = {"topics", "rules", "sources", "feeds", "fanout", "data_lcores"};
 
 static bool is_rate(const struct figure *f)
 {
-	return strstr(f->unit, "/s") && f->median > 0;
+	return strstr(f->unit, "/s") && f->median >= RATE_MIN;
 }
 
 static bool is_tree_row(const struct figure *f)
@@ -37,7 +40,7 @@ static bool is_tree_row(const struct figure *f)
 	for (size_t i = 0; i < sizeof(ones) / sizeof(ones[0]); i++)
 		if (figure_number(p, ones[i], 1) != 1)
 			return false;
-	return f->median > 0 && figure_number(f->checks, "roots_per_second", 0) > 0;
+	return is_rate(f) && figure_number(f->checks, "roots_per_second", 0) >= RATE_MIN;
 }
 
 static int by_n(const void *x, const void *y)
@@ -49,7 +52,9 @@ static int by_n(const void *x, const void *y)
 
 static void add_row(struct model *model, const struct figure *f)
 {
-	double n = round(f->median / figure_number(f->checks, "roots_per_second", 0));
+	double n =
+		round(figure_number(f->checks, MESSAGES_PER_ROOT,
+				    f->median / figure_number(f->checks, "roots_per_second", 0)));
 
 	if (!(n >= 1 && n <= N_MAX))
 		return;
@@ -101,7 +106,7 @@ static const struct figure *find_bridge(const struct figures *figures)
 
 		if (strncmp(f->name, BRIDGE_NAME, BRIDGE_NAMED) == 0 &&
 		    (f->name[BRIDGE_NAMED] == '\0' || f->name[BRIDGE_NAMED] == '.') &&
-		    strncmp(f->unit, "ns", 2) == 0)
+		    strncmp(f->unit, "ns", 2) == 0 && f->median > 0 && f->median <= NS_MAX)
 			return f;
 	}
 	return NULL;

@@ -49,7 +49,9 @@ int model_make(struct model *model, const struct figures *figures, char *error, 
 /* Relative error of a prediction: +0.1 where it promised 10% too much. */
 double model_error(double predicted, double measured);
 
-/* What model knows, for people and machines (a new reference). */
+/* What model knows, for people and machines (a new reference, or NULL if it cannot be said in
+ * JSON).
+ */
 void model_print(const struct model *model, FILE *out);
 json_t *model_json(const struct model *model);
 

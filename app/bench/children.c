@@ -12,8 +12,9 @@
 #include "bench.h"
 #include "result.h"
 
-#define ARGS_MAX (BENCH_EAL_MAX + 24)
-#define TEXT_MAX 24
+#define ARGS_MAX      (BENCH_EAL_MAX + 24)
+#define TEXT_MAX      24
+#define NAME_MAX_SIZE 64
 
 #define ONE  "growth.one"
 #define PATH "tier3.mtu1500"
@@ -96,6 +97,8 @@ static json_t *child(const struct bench_config *config, json_t *results, const s
 		argv[n++] = (char *)(uintptr_t) "--any-build";
 	snprintf(passes, sizeof(passes), "--passes=%u", config->passes);
 	argv[n++] = passes;
+	argv[n++] = (char *)(uintptr_t) "--directory";
+	argv[n++] = (char *)(uintptr_t)config->directory;
 	if (config->quick)
 		argv[n++] = (char *)(uintptr_t) "--quick";
 	for (unsigned int a = 0; a < RTE_DIM(what->args) && what->args[a]; a++)
@@ -131,89 +134,144 @@ static double median_of(const json_t *result)
 	return json_number_value(json_object_get(result, "median"));
 }
 
-/* Measures each and names its ratio to one of each. */
-static void grow(struct bench_config *config, json_t *results, const struct child *many,
-		 unsigned int count, double one)
+/* A row of growth, and the options that it shares with the one of each that is measured right
+ * before it. */
+struct row {
+	const char *name; /* of the row; of its base, behind ONE */
+	const char *base;
+	const char *more[4], *shared[4];
+};
+
+static void add_args(struct child *child, const char *const more[4])
+{
+	unsigned int at = 0;
+
+	while (child->args[at])
+		at++;
+	for (unsigned int i = 0; i < 4 && more[i]; i++)
+		child->args[at++] = more[i];
+}
+
+/* Before each row one of each, since the machine may be another by then. */
+static void grow(struct bench_config *config, json_t *results, const struct row *rows,
+		 unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
-		json_t *result = child(config, results, &many[i]);
+		char name[NAME_MAX_SIZE];
+		struct child one = {"tier3", {NULL}, name}, many = {"tier3", {NULL}, rows[i].name};
+		json_t *result;
+		double base;
 
-		result_ratio(result, "one of each", ONE, median_of(result) / one);
+		snprintf(name, sizeof(name), ONE ".%s", rows[i].base);
+		add_args(&one, rows[i].shared);
+		add_args(&many, rows[i].shared);
+		add_args(&many, rows[i].more);
+		base = median_of(child(config, results, &one));
+		result = child(config, results, &many);
+		result_ratio(result, "one of each", name, median_of(result) / base);
 	}
 }
 
 void bench_growth(struct bench_config *config, json_t *results)
 {
-	static const struct child many[] = {
-		{"tier3", {"--rules=65536", "--topics=256"}, "growth.rules.65536"},
-		{"tier3", {"--topics=65535"}, "growth.topics.65535"},
-		{"tier3", {"--sources=65534"}, "growth.sources.65534"},
-		{"tier3", {"--feeds=8", "--topics=8"}, "growth.feeds.8"},
-		{"tier3", {"--feeds=64", "--topics=64"}, "growth.feeds.64"},
-		{"tier3", {"--feeds=8", "--topics=8", "--fanout=3"}, "growth.fanout.3"},
-		{"tier3", {"--feeds=8", "--topics=8", "--fanout=8"}, "growth.fanout.8"},
-		{"tier3", {"--topics=8", "--mix"}, "growth.mixed"},
-		{"tier3", {"--tree=1"}, "tier3.tree1"},
-		{"tier3", {"--tree=4"}, "tier3.tree4"},
-		{"tier3", {"--tree=16"}, "tier3.tree16"},
-		{"tier3", {"--tree=64"}, "tier3.tree64"},
-		{"tier3", {"--tree=256"}, "tier3.tree256"},
-		{"tier3", {"--tree=1024"}, "tier3.tree1024"},
+	static const struct row many[] = {
+		{"growth.rules.65536",
+		 "rules",
+		 {"--rules=65536", "--topics=1040", "--sources=63"},
+		 {"--frames=65536", "--tree=64"}},
+		{"growth.topics.65535", "topics", {"--topics=65535"}, {"--frames=65536"}},
+		{"growth.sources.65534",
+		 "sources",
+		 {"--sources=65534"},
+		 {"--frames=65536", "--tree=64", "--window=2048"}},
+		{"growth.feeds.8", "feeds8", {"--feeds=8", "--topics=8"}, {NULL}},
+		{"growth.feeds.64", "feeds64", {"--feeds=64", "--topics=64"}, {NULL}},
+		{"growth.fanout.3", "fanout3", {"--feeds=8", "--topics=8", "--fanout=3"}, {NULL}},
+		{"growth.fanout.8", "fanout8", {"--feeds=8", "--topics=8", "--fanout=8"}, {NULL}},
+		{"growth.mixed", "mixed", {"--topics=8", "--mix"}, {NULL}},
+		{"tier3.tree1", "tree1", {"--tree=1"}, {NULL}},
+		{"tier3.tree4", "tree4", {"--tree=4"}, {NULL}},
+		{"tier3.tree16", "tree16", {"--tree=16"}, {NULL}},
+		{"tier3.tree64", "tree64", {"--tree=64"}, {NULL}},
+		{"tier3.tree256", "tree256", {"--tree=256"}, {NULL}},
+		{"tier3.tree1024", "tree1024", {"--tree=1024"}, {NULL}},
 	};
 	/* With --quick. */
-	static const struct child few[] = {
-		{"tier3", {"--rules=1024"}, "growth.rules.1024"},
-		{"tier3", {"--topics=1024"}, "growth.topics.1024"},
-		{"tier3", {"--sources=1024"}, "growth.sources.1024"},
-		{"tier3", {"--feeds=64", "--topics=64", "--fanout=3"}, "growth.fanout.3"},
-		{"tier3", {"--topics=8", "--mix"}, "growth.mixed"},
-		{"tier3", {"--tree=1"}, "tier3.tree1"},
-		{"tier3", {"--tree=16"}, "tier3.tree16"},
+	static const struct row few[] = {
+		{"growth.rules.1024",
+		 "rules",
+		 {"--rules=1024", "--topics=64", "--sources=16"},
+		 {"--tree=64"}},
+		{"growth.topics.1024", "topics", {"--topics=1024"}, {NULL}},
+		{"growth.sources.1024",
+		 "sources",
+		 {"--sources=1024"},
+		 {"--tree=16", "--window=2048"}},
+		{"growth.fanout.3", "fanout3", {"--feeds=64", "--topics=64", "--fanout=3"}, {NULL}},
+		{"growth.mixed", "mixed", {"--topics=8", "--mix"}, {NULL}},
+		{"tier3.tree1", "tree1", {"--tree=1"}, {NULL}},
+		{"tier3.tree16", "tree16", {"--tree=16"}, {NULL}},
 	};
-	static const struct child of_each = {"tier3", {NULL}, ONE};
-	double one = median_of(child(config, results, &of_each));
 
 	if (config->quick)
-		grow(config, results, few, RTE_DIM(few), one);
+		grow(config, results, few, RTE_DIM(few));
 	else
-		grow(config, results, many, RTE_DIM(many), one);
+		grow(config, results, many, RTE_DIM(many));
+}
+
+/* EAL's lcores for so many data lcores: one core is the control lcore's; where there are too few a
+ * data lcore shares it. */
+static void lcores_for(long n, long cores, char *text, size_t size)
+{
+	if (n < cores)
+		snprintf(text, size, "0-%ld", n);
+	else
+		snprintf(text, size, "0@0,(1-%ld)@(0-%ld)", n, cores - 1);
+}
+
+/* tier3 of n data lcores with that many sources. */
+static json_t *cores_child(const struct bench_config *config, json_t *results, long n, long sources,
+			   const char *name)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	char shards[TEXT_MAX], of[TEXT_MAX], lcores[TEXT_MAX * 2];
+	struct child what = {"tier3", {shards, of}, name};
+	struct bench_config with = *config;
+	json_t *result;
+	bool shares = config->eal_count == 0 && n >= cores;
+
+	snprintf(shards, sizeof(shards), "--shards=%ld", n);
+	snprintf(of, sizeof(of), "--sources=%ld", sources);
+	lcores_for(n, cores, lcores, sizeof(lcores));
+	if (config->eal_count == 0)
+		bench_eal_defaults(&with, lcores);
+	result = child(&with, results, &what);
+	json_object_set_new(json_object_get(result, "parameters"), "shares_control_core",
+			    json_boolean(shares));
+	if (shares)
+		json_object_set_new(result, "what",
+				    json_sprintf("%ld data lcores on %ld cores that they share "
+						 "with the control lcore",
+						 n, cores));
+	return result;
 }
 
 void bench_cores(struct bench_config *config, json_t *results)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	double one = 0;
-
-	/* One core is the control lcore's; with fewer than three a second data lcore shares it. */
 	long most = config->shards ? (long)config->shards : RTE_MAX(cores - 1, 2L);
 
-	for (long n = 1; n <= most && n <= BENCH_SHARDS_MAX; n++) {
-		struct bench_config with = *config;
-		char shards[TEXT_MAX], sources[TEXT_MAX], name[TEXT_MAX], lcores[TEXT_MAX * 2];
-		struct child what = {"tier3", {shards, sources}, name};
+	cores_child(config, results, 1, 1, "cores.1");
+	for (long n = 2; n <= most && n <= BENCH_SHARDS_MAX; n++) {
+		char name[NAME_MAX_SIZE], base[NAME_MAX_SIZE];
 		json_t *result;
+		double one;
 
-		snprintf(shards, sizeof(shards), "--shards=%ld", n);
-		snprintf(sources, sizeof(sources), "--sources=%ld", n);
 		snprintf(name, sizeof(name), "cores.%ld", n);
-		if (n < cores)
-			snprintf(lcores, sizeof(lcores), "0-%ld", n);
-		else
-			snprintf(lcores, sizeof(lcores), "0@0,(1-%ld)@(0-%ld)", n, cores - 1);
-		if (config->eal_count == 0)
-			bench_eal_defaults(&with, lcores);
-		result = child(&with, results, &what);
-		json_object_set_new(json_object_get(result, "parameters"), "shares_control_core",
-				    json_boolean(config->eal_count == 0 && n >= cores));
-		if (config->eal_count == 0 && n >= cores)
-			json_object_set_new(result, "what",
-					    json_sprintf("%ld data lcores on %ld cores that they "
-							 "share with the control lcore",
-							 n, cores));
-		if (n == 1)
-			one = median_of(result);
-		else
-			result_ratio(result, "one data lcore", "cores.1", median_of(result) / one);
+		snprintf(base, sizeof(base), "cores.one.%ld", n);
+		one = median_of(cores_child(config, results, 1, n, base));
+		result = cores_child(config, results, n, n, name);
+		result_ratio(result, "one data lcore", base, median_of(result) / one);
 	}
 }
 

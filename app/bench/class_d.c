@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Class D on one data lcore: every gate, the log written and synced before a message is published
  * or acknowledged, roots verified and acknowledgements signed by the control lcore meanwhile.
- * Beside it, in the same run, the disk alone with the same write size. Then, at half the measured
+ * Before the measured passes and behind them is a checked one (checked.h). Beside it, between the
+ * passes, the disk alone with the same write size. Then, at half the measured
  * rate, the time from a frame's reception to the datagram that acknowledges it. Needs 3 GiB in the
  * directory for temporary files. */
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 
 #include "../../lib/ack/format.h"
+#include "checked.h"
 #include "disk_alone.h"
 #include "pace.h"
 #include "result.h"
@@ -25,11 +26,22 @@
 #define QUICK_BYTES    (UINT64_C(64) << 20)
 #define BUFFERS        32u
 #define READY_TURNS    20000
-#define FRAMES_FACTOR  6 /* passes long enough for many syncs */
+#define US             1e6 /* a second */
+#define FRAMES_FACTOR  6   /* passes long enough for many syncs */
 #define LATENCY_PASSES 9
+#define DISK_EVERY     3 /* passes between two measurements of the disk alone */
+#define DISK_SAMPLES   (BENCH_PASSES_MAX / DISK_EVERY + 2)
+#define UDP_DST_PORT   36 /* of an IPv4 packet without options, where its bytes begin */
 /* As app/atr/durable.c. */
 #define LOG_IDLE_TURNS 8
 #define LOG_SLEEP_US   50
+
+struct measured {
+	double rate[BENCH_PASSES_MAX], seconds, messages;
+	double disk[DISK_SAMPLES]; /* bytes, then messages a second */
+	unsigned int disks;
+	uint64_t roots; /* verified during the passes */
+};
 
 static struct atr_storage *storage;
 static struct atr_log *log_of_shard;
@@ -96,6 +108,21 @@ static void close_log(void)
 	atr_log_close(log_of_shard);
 }
 
+/* Acknowledgements go where frames come from, everything else to feeds. */
+static bool is_acks(const struct rte_mbuf *m)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	return m->data_len >= TRAFFIC_UDP_HDRS &&
+	       (p[UDP_DST_PORT] << CHAR_BIT | p[UDP_DST_PORT + 1]) == TRAFFIC_ACK_PORT;
+}
+
+static void look_at_feeds(const struct rte_mbuf *m)
+{
+	if (!is_acks(m))
+		delivered_check(m);
+}
+
 /* One acknowledged frame counts once: by its first event. */
 static void look_for_acks(const struct rte_mbuf *m)
 {
@@ -104,7 +131,7 @@ static void look_for_acks(const struct rte_mbuf *m)
 	uint64_t now = rte_rdtsc();
 	uint32_t length;
 
-	if (m->data_len < TRAFFIC_UDP_HDRS || (p[36] << 8 | p[37]) != TRAFFIC_ACK_PORT ||
+	if (!is_acks(m) ||
 	    atr_frame_parse(p + TRAFFIC_UDP_HDRS, m->data_len - TRAFFIC_UDP_HDRS, &frame) != ATR_OK)
 		return;
 	for (unsigned int i = 0; i < frame.packet_count; i++) {
@@ -143,19 +170,21 @@ static void latency_pass(double frames_per_second, double *out)
 	}
 	if (pace_count() != rig.config->frames)
 		bench_die("frames were not acknowledged");
-	pace_quantiles(out);
+	pace_pass_quantiles(out);
 }
 
-static void latency(const struct bench_config *config, json_t *results, double rate)
+static void latency(const struct bench_config *config, json_t *results, double rate,
+		    struct books *sent)
 {
-	static const char *const names[PACE_QUANTILES] = {"p50", "p95", "p99", "p99.9", "max"};
 	unsigned int passes = config->quick ? 1 : LATENCY_PASSES;
-	double q[PACE_QUANTILES][LATENCY_PASSES], one[PACE_QUANTILES];
-	json_t *result, *quantiles = json_object();
+	double q[PACE_QUANTILES][BENCH_PASSES_MAX], one[PACE_QUANTILES];
+	json_t *result;
 
 	bench_progress("class-d: acknowledgements at half of that rate, %u passes", passes);
 	for (unsigned int p = 0; p < passes; p++) {
 		latency_pass(rate / 2 / rig.traffic.events, one);
+		books_pass(sent);
+		books_check(sent);
 		for (unsigned int i = 0; i < PACE_QUANTILES; i++)
 			q[i][p] = one[i];
 	}
@@ -165,17 +194,13 @@ static void latency(const struct bench_config *config, json_t *results, double r
 						  "median frame",
 						  "class-d", "us"},
 			    q[0], passes, config);
-	for (unsigned int i = 0; i < PACE_QUANTILES; i++) {
-		result_sort(q[i], passes);
-		json_object_set_new(quantiles, names[i], json_real(result_median(q[i], passes)));
-	}
-	json_object_set_new(result, "quantiles", quantiles);
-	json_object_set_new(result, "histogram", pace_histogram());
+	pace_result(result, q, passes);
 }
 
+/* Bytes a second. */
 static double disk_rate(bool quick)
 {
-	char path[sizeof(rig.directory) + 8], error[512] = "", command[sizeof(path) + 16];
+	char path[sizeof(rig.directory) + 8], error[512] = "";
 	struct atr_storage *disk;
 	struct disk_result r;
 
@@ -185,29 +210,28 @@ static double disk_rate(bool quick)
 		bench_die(error);
 	r = disk_alone(disk, DISK_WRITE, quick ? QUICK_BYTES : DISK_BYTES);
 	disk->ops->destroy(disk);
-	snprintf(command, sizeof(command), "rm -rf '%s'", path);
-	if (system(command) != 0)
-		bench_die("cannot remove the reference file");
+	rig_remove(path);
 	return (double)r.bytes / r.seconds;
 }
 
-/* Nothing was lost, shed or misjudged. */
-static void books(uint64_t expected)
-{
-	const struct atr_shard *shard = rig.lane[0].shard;
-
-	if (published(0) != expected || shard->feeds->feed[0].stats.messages != expected ||
-	    shard->feeds->tx[0].dropped || shard->feeds->feed[0].stats.no_mbuf ||
-	    shard->commit.stats.shed)
-		bench_die("events were lost, shed or misjudged");
-}
-
-static double report(const struct bench_config *config, json_t *results, double *rate,
-		     double disk[2])
+static json_t *log_facts(double each)
 {
 	struct atr_log_stats s;
-	json_t *result;
-	double each, alone[2], median;
+
+	atr_log_stats(log_of_shard, &s);
+	return json_pack("{s:f, s:I, s:f, s:f, s:s}", "bytes_per_message", each, "syncs",
+			 (json_int_t)s.syncs, "sync_us_mean",
+			 (double)s.sync_cycles * US / (double)rte_get_tsc_hz() / (double)s.syncs,
+			 "sync_us_max", (double)s.sync_cycles_max * US / (double)rte_get_tsc_hz(),
+			 "engine", atr_storage_engine(storage));
+}
+
+static double report(const struct bench_config *config, json_t *results, struct measured *measured,
+		     const struct books *sent)
+{
+	struct atr_log_stats s;
+	json_t *result, *checks;
+	double each, median;
 
 	atr_log_stats(log_of_shard, &s);
 	each = (double)s.bytes / (double)published(0);
@@ -216,32 +240,54 @@ static double report(const struct bench_config *config, json_t *results, double 
 						  "all gates, written and synced before it is "
 						  "published or acknowledged",
 						  "class-d", "msg/s"},
-			    rate, config->passes, config);
-	median = result_median(rate, config->passes);
-	alone[0] = disk[0] / each;
-	alone[1] = disk[1] / each;
-	result_add(
-		results,
-		&(struct result_spec){"class-d", "classd.disk",
-				      "what the disk alone syncs in writes of 1 MiB, in messages",
-				      "reference", "msg/s"},
-		alone, 2, config);
-	result_ratio(result, "disk alone", "classd.disk", median / result_median(alone, 2));
-	json_object_set_new(
-		result, "log",
-		json_pack("{s:f, s:I, s:f, s:f, s:s}", "bytes_per_message", each, "syncs",
-			  (json_int_t)s.syncs, "sync_us_mean",
-			  (double)s.sync_cycles * 1e6 / (double)rte_get_tsc_hz() / (double)s.syncs,
-			  "sync_us_max", (double)s.sync_cycles_max * 1e6 / (double)rte_get_tsc_hz(),
-			  "engine", atr_storage_engine(storage)));
-	json_object_set_new(
-		result, "checks",
-		json_pack("{s:I, s:I, s:I, s:f}", "admitted", (json_int_t)published(0), "delivered",
-			  (json_int_t)rig.lane[0].shard->feeds->feed[0].stats.messages,
-			  "roots_verified", (json_int_t)rig.control->stats.roots_verified,
-			  "roots_per_second", median / rig.traffic.events / config->tree));
-	rig_stages(result, (double)published(0));
+			    measured->rate, config->passes, config);
+	median = result_median(measured->rate, config->passes);
+	for (unsigned int i = 0; i < measured->disks; i++)
+		measured->disk[i] /= each;
+	result_add(results,
+		   &(struct result_spec){"class-d", "classd.disk",
+					 "what the disk alone syncs in writes of 1 MiB of random "
+					 "bytes, in messages; measured between the passes",
+					 "reference", "msg/s"},
+		   measured->disk, measured->disks, config);
+	result_ratio(result, "disk alone", "classd.disk",
+		     median / result_median(measured->disk, measured->disks));
+	json_object_set_new(result, "log", log_facts(each));
+	checks = books_result(result, sent);
+	json_object_set_new(checks, "roots_per_second",
+			    json_real((double)measured->roots / measured->seconds));
+	json_object_set_new(checks, "messages_per_root",
+			    json_real(measured->messages / (double)measured->roots));
+	rig_hash_engine(result);
+	rig_stages(result, measured->messages);
 	return median;
+}
+
+static void measure(const struct bench_config *config, struct measured *m, struct books *sent)
+{
+	uint64_t events = (uint64_t)config->frames * rig.traffic.events;
+
+	rig_forget();
+	m->roots = rig.control->stats.roots_verified;
+	rig.measuring = true;
+	for (unsigned int p = 0; p < config->passes; p++) {
+		double seconds;
+
+		if (p % DISK_EVERY == 0)
+			m->disk[m->disks++] = disk_rate(config->quick);
+		rig_drain(NULL);
+		rig_make();
+		rig_fill();
+		seconds = rig_pass(RIG_PATH, events, NULL);
+		m->rate[p] = (double)events / seconds;
+		m->seconds += seconds;
+		m->messages += (double)events;
+		books_pass(sent);
+		books_check(sent);
+	}
+	rig.measuring = false;
+	m->roots = rig.control->stats.roots_verified - m->roots;
+	m->disk[m->disks++] = disk_rate(config->quick);
 }
 
 void bench_class_d(struct bench_config *config, json_t *results)
@@ -251,14 +297,14 @@ void bench_class_d(struct bench_config *config, json_t *results)
 						  .seal_us = 1000,
 						  .seal_ahead = BUFFERS / 4,
 						  .acks = 65536};
-	double rate[BENCH_PASSES_MAX], disk[2], median;
-	uint64_t events;
+	static struct measured measured;
+	static struct books sent;
+	double median;
 
 	config->shards = 1;
 	config->frames *= config->quick ? 1 : FRAMES_FACTOR;
 	bench_progress("class-d: %u passes of %u frames", config->passes, config->frames);
-	rig_directory();
-	disk[0] = disk_rate(config->quick);
+	rig_directory(config, true);
 	open_log(config->quick);
 	commit.log = log_of_shard;
 	rig_start(config, "commit", &commit);
@@ -266,17 +312,11 @@ void bench_class_d(struct bench_config *config, json_t *results)
 	rig.finished = published;
 	rig.window_full = window_full;
 	rig_launch();
-	events = (uint64_t)config->frames * rig.traffic.events;
-	for (unsigned int p = 0; p < config->passes; p++) {
-		rig_drain(NULL);
-		rig_make();
-		rig_fill();
-		rate[p] = (double)events / rig_pass(RIG_PATH, events, NULL);
-		books(events * (p + 1));
-	}
-	disk[1] = disk_rate(config->quick);
-	median = report(config, results, rate, disk);
-	latency(config, results, median);
+	checked_pass(&sent, look_at_feeds);
+	measure(config, &measured, &sent);
+	median = report(config, results, &measured, &sent);
+	latency(config, results, median, &sent);
+	checked_pass(&sent, look_at_feeds);
 	rig_join();
 	close_log();
 	rig_end();

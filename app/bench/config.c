@@ -21,6 +21,9 @@
 #define MTU_MAX      9000
 #define FRAMES_MAX   65536
 #define NUMBER_MAX   24
+#define WORD_MAX     32
+#define WINDOW_MIN   2048
+#define WINDOW_MAX   65536
 #define PAGES_WANTED 512 /* of 2 MiB: what -m 1000 takes */
 #define PAGES_FREE   "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 
@@ -39,6 +42,9 @@ enum option_code {
 	OPT_SHARDS,
 	OPT_LOAD,
 	OPT_VERIFIERS,
+	OPT_WINDOW,
+	OPT_DIRECTORY,
+	OPT_BREAK,
 	OPT_MIX,
 	OPT_QUICK,
 	OPT_JSON,
@@ -61,6 +67,9 @@ static const struct option long_options[] = {
 	{"shards", required_argument, NULL, OPT_SHARDS},
 	{"load", required_argument, NULL, OPT_LOAD},
 	{"verifiers", required_argument, NULL, OPT_VERIFIERS},
+	{"window", required_argument, NULL, OPT_WINDOW},
+	{"directory", required_argument, NULL, OPT_DIRECTORY},
+	{"break", required_argument, NULL, OPT_BREAK},
 	{"mix", no_argument, NULL, OPT_MIX},
 	{"quick", no_argument, NULL, OPT_QUICK},
 	{"json", optional_argument, NULL, OPT_JSON},
@@ -70,7 +79,7 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-	"options (defaults in brackets; a command takes those that mean something to it)\n"
+	"options (defaults in brackets; a command refuses those that mean nothing to it)\n"
 	"  --passes N      measured passes; median, minimum and maximum are told [9]\n"
 	"  --frames N      frames a pass, in whole trees [4096; 1024 beyond an MTU of 1,500]\n"
 	"  --mtu N         600..9000; a frame fills a packet [1500]\n"
@@ -83,10 +92,14 @@ static const char help[] =
 	"                  beyond 64 the rest is text, which is checked (tier3, class-d) [64]\n"
 	"  --payload N     bytes of a JSON payload (tier1) [64]\n"
 	"  --load N        percent of the ceiling (latency) [50]\n"
+	"  --window N      sequences that a source is remembered [65536; 2048 of many sources]\n"
 	"  --shards N      data lcores [all that EAL has beside the main lcore]\n"
 	"  --verifiers N   lcores that check signatures beside the control lcore [0]\n"
 	"  --quick         as little as shows that it works: figures mean nothing\n"
 	"  --json[=FILE]   results as JSON, to standard output or FILE\n"
+	"  --directory D   where temporary files go; class-d needs 3 GiB on the disk that it is "
+	"to\n"
+	"                  measure [TMPDIR, or " P_tmpdir "]\n"
 	"  --any-build     measure a debug or sanitizer build, too\n"
 	"\n"
 	"Behind `--`: EAL options. Without any: -l 0,1 --in-memory --no-pci -m 1000, in 2 MiB "
@@ -137,6 +150,21 @@ static int event_size(const char *text, unsigned int *out)
 	return 0;
 }
 
+/* For tests: not in the help. */
+static int break_kind(const char *text, enum bench_break *out)
+{
+	static const char *const names[] = {
+		[BREAK_LOSE] = "lose", [BREAK_ALTER] = "alter", [BREAK_FORGE] = "forge"};
+
+	for (unsigned int k = BREAK_LOSE; k <= BREAK_FORGE; k++)
+		if (strcmp(text, names[k]) == 0) {
+			*out = k;
+			return 0;
+		}
+	fprintf(stderr, "atr-bench: --break %s: choose lose, alter or forge\n", text);
+	return -1;
+}
+
 static int option(struct bench_config *c, int code, const char *v)
 {
 	switch (code) {
@@ -154,6 +182,9 @@ static int option(struct bench_config *c, int code, const char *v)
 	case OPT_SHARDS: return number("shards", v, 1, BENCH_SHARDS_MAX, &c->shards);
 	case OPT_LOAD: return number("load", v, 1, 95, &c->load);
 	case OPT_VERIFIERS: return number("verifiers", v, 0, 15, &c->verifiers);
+	case OPT_WINDOW: return number("window", v, WINDOW_MIN, WINDOW_MAX, &c->window);
+	case OPT_DIRECTORY: c->directory = v; return 0;
+	case OPT_BREAK: return break_kind(v, &c->breaks);
 	case OPT_MIX: c->mix = true; return 0;
 	case OPT_QUICK: c->quick = true; return 0;
 	case OPT_JSON:
@@ -190,12 +221,44 @@ static int complete(struct bench_config *c)
 		c->passes = c->quick ? 2 : 9;
 	if (c->rules < c->topics)
 		c->rules = c->topics;
+	if (!c->directory)
+		c->directory = getenv("TMPDIR");
+	if (!c->directory || !*c->directory)
+		c->directory = P_tmpdir;
 	return 0;
+}
+
+/* Beside those that all take. */
+static const struct {
+	const char *command, *options;
+} own_options[] = {
+	{"tier1", " payload mtu "},
+	{"roots", " verifiers "},
+	{"tier3",
+	 " frames mtu tree topics rules sources feeds fanout mix event window shards verifiers "},
+	{"class-d",
+	 " frames mtu tree topics rules sources feeds fanout mix event window verifiers "},
+	{"latency", " load mtu tree topics rules sources feeds fanout mix event window verifiers "},
+	{"cores", " shards "},
+};
+
+static bool takes(const char *command, const char *name)
+{
+	static const char all[] = " passes quick json any-build directory break help ";
+	char word[WORD_MAX];
+
+	snprintf(word, sizeof(word), " %s ", name);
+	if (strstr(all, word))
+		return true;
+	for (size_t i = 0; i < sizeof(own_options) / sizeof(own_options[0]); i++)
+		if (strcmp(own_options[i].command, command) == 0)
+			return strstr(own_options[i].options, word);
+	return false;
 }
 
 int bench_config_parse(int argc, char **argv, const char *command, struct bench_config *config)
 {
-	int c;
+	int c, which = 0;
 
 	*config = (struct bench_config){.mtu = 1500,
 					.tree = 256,
@@ -208,14 +271,31 @@ int bench_config_parse(int argc, char **argv, const char *command, struct bench_
 					.payload = 64,
 					.load = 50};
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+", long_options, &which)) != -1) {
 		if (c == OPT_HELP) {
 			printf("usage: atr-bench %s [options] [-- EAL options]\n\n%s", command,
 			       help);
 			return 1;
 		}
+		if (c == '?')
+			return -1;
+		if (!takes(command, long_options[which].name)) {
+			fprintf(stderr,
+				"atr-bench: %s takes no --%s, its rows have their own; give it to "
+				"a "
+				"command that does, as its --help says\n",
+				command, long_options[which].name);
+			return -1;
+		}
 		if (option(config, c, optarg) < 0)
 			return -1;
+	}
+	if (optind < argc && strcmp(argv[optind - 1], "--") != 0) {
+		fprintf(stderr,
+			"atr-bench: %s is no option of %s; give a value as --option=VALUE, and EAL "
+			"options behind `--`\n",
+			argv[optind], command);
+		return -1;
 	}
 	for (int i = optind; i < argc; i++) {
 		if (config->eal_count == BENCH_EAL_MAX - 2) {

@@ -5,7 +5,16 @@
 
 #include <stdbool.h>
 
-#define BENCH_EAL_MAX 64
+#define BENCH_EAL_MAX  64
+#define BENCH_PATH_MAX 512 /* of a directory, terminated */
+
+/* What --break does, to show that a run then fails. */
+enum bench_break {
+	BREAK_NONE,
+	BREAK_LOSE,  /* a frame of a measured pass is not sent */
+	BREAK_ALTER, /* of a delivered event another byte is expected */
+	BREAK_FORGE  /* a root of a measured pass is signed with another key */
+};
 
 struct bench_config {
 	unsigned int frames; /* a pass and data lcore; whole trees */
@@ -19,8 +28,12 @@ struct bench_config {
 	unsigned int shards;  /* data lcores; 0: as many as EAL has beside the main one */
 	unsigned int load;    /* percent of the measured ceiling */
 	unsigned int verifiers;
-	bool mix;   /* topics change from event to event, not from frame to frame */
-	bool quick; /* for tests: as little as shows that it works */
+	unsigned int
+		window; /* sequences that a source is remembered; 0: by the number of sources */
+	enum bench_break breaks;
+	const char *directory; /* for temporary files */
+	bool mix;              /* topics change from event to event, not from frame to frame */
+	bool quick;            /* for tests: as little as shows that it works */
 	bool json, any_build;
 	const char *json_file; /* NULL: standard output */
 	char *eal[BENCH_EAL_MAX];

@@ -27,6 +27,7 @@ static void check_event(const struct atr_mold_event *event, uint32_t feed, uint3
 	const uint8_t *bytes = event->payload ? event->payload : packet->payload;
 
 	traffic_event(rig.config, event->sequence, payload);
+	payload[0] ^= rig_break(BREAK_ALTER);
 	if (packet->timestamp_ns != event->sequence || packet->type_id != TRAFFIC_TYPE ||
 	    (event->payload && event->payload_length != length) ||
 	    memcmp(bytes, payload, length) != 0)

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 double disk_now(void)
@@ -35,7 +34,7 @@ struct disk_result disk_alone(struct atr_storage *storage, uint32_t size, uint64
 	if (storage->ops->memory)
 		storage->ops->memory(storage, memory, (size_t)DISK_DEPTH * size);
 	for (int pass = 0; pass < 2; pass++) {
-		memset(memory, pass, (size_t)DISK_DEPTH * size);
+		arc4random_buf(memory, (size_t)DISK_DEPTH * size);
 		at = finished = result.syncs = 0;
 		result.seconds = disk_now();
 		while (finished < bytes) {

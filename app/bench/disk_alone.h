@@ -12,8 +12,9 @@ struct disk_result {
 	uint64_t bytes, syncs;
 };
 
-/* Writes bytes in writes of size, a sync after its writes and writes going on meanwhile, to a file
- * written with zeros before (bytes of room). Errors end the program. */
+/* Writes bytes in writes of size, random bytes that nothing can make shorter, a sync after its
+ * writes and writes going on meanwhile, to a file written once before (bytes of room). Errors end
+ * the program. */
 struct disk_result disk_alone(struct atr_storage *storage, uint32_t size, uint64_t bytes);
 
 double disk_now(void);

@@ -18,9 +18,8 @@
 #define SOURCES    16   /* so that a pass is long beside its start */
 #define CEILINGS   5    /* passes that find the ceiling */
 
-static const char *const quantile_name[PACE_QUANTILES] = {"p50", "p95", "p99", "p99.9", "max"};
-
-static uint64_t seen; /* messages of a pass */
+static uint64_t seen;      /* messages of a pass */
+static uint64_t looked_at; /* packets of all passes */
 
 /* Data lcore, as a packet is given to the port. The TSC's lower half is enough: a pass is shorter
  * than it takes to come round. */
@@ -47,9 +46,11 @@ static void look(const struct rte_mbuf *m)
 	if (!data || m->pkt_len < TRAFFIC_UDP_HDRS ||
 	    atr_mold_parse(data + TRAFFIC_UDP_HDRS, m->pkt_len - TRAFFIC_UDP_HDRS, &packet) < 0)
 		bench_die("a packet left that is no feed's");
+	if (packet.count == 0) /* a heartbeat */
+		return;
 	/* One message of each packet, of every place in turn; all of them would make this lcore the
 	 * slow one. */
-	for (uint64_t skip = seen % packet.count + 1; skip > 0; skip--)
+	for (uint64_t skip = looked_at++ % packet.count + 1; skip > 0; skip--)
 		if (atr_mold_next(&packet, &cursor, &event) != 1)
 			return;
 	pace_answered(event.packet->sender_id, event.sequence,
@@ -121,14 +122,14 @@ static void one_pass(const struct bench_config *c, double rate, double *out)
 		bench_die("messages were lost");
 	if (pace_count() == 0)
 		bench_die("no message was followed");
-	pace_quantiles(out);
+	pace_pass_quantiles(out);
 }
 
 void bench_latency(struct bench_config *config, json_t *results)
 {
 	static struct atr_commit_config none = {.durability = ATR_DURABILITY_NONE};
 	double q[PACE_QUANTILES][BENCH_PASSES_MAX], one[PACE_QUANTILES], full, rate;
-	json_t *result, *quantiles = json_object();
+	json_t *result;
 	char name[64];
 
 	/* All of a pass lies within the windows of its sources: first frames come ahead. */
@@ -158,13 +159,7 @@ void bench_latency(struct bench_config *config, json_t *results)
 						  "one message of each packet",
 						  "tier3-ceiling", "us"},
 			    q[0], config->passes, config);
-	for (unsigned int i = 0; i < PACE_QUANTILES; i++) {
-		result_sort(q[i], config->passes);
-		json_object_set_new(quantiles, quantile_name[i],
-				    json_real(result_median(q[i], config->passes)));
-	}
-	json_object_set_new(result, "quantiles", quantiles);
-	json_object_set_new(result, "histogram", pace_histogram());
+	pace_result(result, q, config->passes);
 	json_object_set_new(json_object_get(result, "parameters"), "offered_msg_per_s",
 			    json_real(rate * rig.traffic.events));
 	json_object_set_new(json_object_get(result, "parameters"), "ceiling_msg_per_s",

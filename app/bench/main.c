@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* atr-bench: what the appliance's own libraries and stage table do on this machine. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,26 +59,33 @@ static int usage(FILE *out)
 	return out == stdout ? 0 : 2;
 }
 
-static int write_out(json_t *document, const struct bench_config *config)
+/* Before anything is measured. NULL after one sentence. */
+static FILE *open_out(const struct bench_config *config)
 {
-	FILE *file = stdout;
-	int rc;
+	FILE *file = config->json_file ? fopen(config->json_file, "w") : stdout;
 
-	if (!config->json) {
+	if (!file)
+		fprintf(stderr, "atr-bench: %s cannot be written: %s; choose another --json\n",
+			config->json_file, strerror(errno));
+	return file;
+}
+
+/* Exit status. Whatever happens to the file, people can read the figures. */
+static int write_out(const json_t *document, const struct bench_config *config, FILE *file)
+{
+	int rc = 0;
+
+	if (config->json) {
+		rc = json_dumpf(document, file, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+		rc |= fputc('\n', file) == EOF;
+		rc |= file == stdout ? fflush(file) : fclose(file);
+	}
+	if (rc != 0)
+		fprintf(stderr,
+			"atr-bench: %s cannot be written to its end; make room on its disk\n",
+			config->json_file ? config->json_file : "standard output");
+	if (!config->json || config->json_file)
 		result_print(document, stdout);
-		return 0;
-	}
-	if (config->json_file && !(file = fopen(config->json_file, "w"))) {
-		fprintf(stderr, "atr-bench: %s cannot be written; choose another --json\n",
-			config->json_file);
-		return 1;
-	}
-	rc = json_dumpf(document, file, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	fputc('\n', file);
-	if (file != stdout) {
-		rc |= fclose(file);
-		result_print(document, stdout);
-	}
 	return rc != 0;
 }
 
@@ -85,7 +93,8 @@ static int run(const struct command *command, int argc, char **argv)
 {
 	struct bench_config config;
 	int rc = bench_config_parse(argc, argv, command->name, &config);
-	json_t *results, *document;
+	json_t *results, *document, *head;
+	FILE *out;
 
 	if (rc != 0)
 		return rc > 0 ? 0 : 2;
@@ -93,14 +102,18 @@ static int run(const struct command *command, int argc, char **argv)
 		fprintf(stderr, "atr-bench: %s\n", machine_build_unfit());
 		return 2;
 	}
+	out = open_out(&config);
+	if (!out)
+		return 1;
 	if (!command->children)
 		bench_eal_start(&config);
+	head = result_head(&config);
 	results = json_array();
 	command->run(&config, results);
-	document = result_document(results, &config);
+	document = result_document(head, results);
 	if (children_machine())
 		json_object_set(document, "machine", children_machine());
-	rc = write_out(document, &config);
+	rc = write_out(document, &config, out);
 	json_decref(document);
 	return rc;
 }

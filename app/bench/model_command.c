@@ -4,6 +4,7 @@
 #include "source.h"
 
 #define EXIT_USAGE 2
+#define FORMAT     (JSON_INDENT(1) | JSON_REAL_PRECISION(9))
 
 static const char help[] =
 	"usage: atr-bench model [options] [-- EAL options]\n\n"
@@ -24,6 +25,7 @@ int model_main(int argc, char **argv)
 	char error[256];
 	json_t *json;
 	int rc = source_options(&source, argc, argv, help);
+	bool failed = false;
 	FILE *out;
 
 	if (rc != 0)
@@ -37,13 +39,16 @@ int model_main(int argc, char **argv)
 	else if ((out = source_open(&source))) {
 		if (source.json) {
 			json = model_json(&model);
-			json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+			failed = !json || json_dumpf(json, out, FORMAT) < 0;
+			if (failed)
+				fprintf(stderr, "atr-bench: the model cannot be written as JSON; "
+						"measure again with atr-bench all\n");
 			fputc('\n', out);
 			json_decref(json);
 		} else {
 			model_print(&model, out);
 		}
-		rc = source_close(&source, out);
+		rc = source_close(&source, out) || failed;
 	}
 	figures_free(figures);
 	return rc;

@@ -111,40 +111,53 @@ static json_t *from_json(const struct model *m)
 			 m->tier1_from->name);
 }
 
+/* A number that JSON does not have leaves a hole: nothing then. */
+static json_t *whole(json_t *json, int failed)
+{
+	if (!failed)
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
 static json_t *predictions_json(const struct model *m)
 {
 	json_t *list = json_array();
+	int rc = 0;
 
 	for (double n = 1; n <= MODEL_N_MAX; n *= 2)
-		json_array_append_new(list,
-				      json_pack("{s:f, s:f, s:f, s:f}", "n", n, "reference",
-						atr_perf_rate(&atr_perf_reference, n), "in_turn",
-						atr_perf_rate(&m->terms, n), "at_once",
-						atr_perf_rate_overlapped(&m->terms, n)));
-	return list;
+		rc |= json_array_append_new(
+			list, json_pack("{s:f, s:f, s:f, s:f}", "n", n, "reference",
+					atr_perf_rate(&atr_perf_reference, n), "in_turn",
+					atr_perf_rate(&m->terms, n), "at_once",
+					atr_perf_rate_overlapped(&m->terms, n)));
+	return whole(list, rc);
 }
 
 static json_t *measured_json(const struct model *m)
 {
 	json_t *list = json_array();
+	int rc = 0;
 
 	for (unsigned int i = 0; i < m->rows; i++) {
 		const struct model_row *r = &m->row[i];
 		double sum = atr_perf_rate(&m->terms, r->n);
 		double both = atr_perf_rate_overlapped(&m->terms, r->n);
 
-		json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+		rc |= json_array_append_new(list,
+					    json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
 						      r->figure->name, "n", r->n, "measured",
 						      r->rate, "in_turn", sum, "at_once", both,
 						      "error_in_turn", model_error(sum, r->rate),
 						      "error_at_once", model_error(both, r->rate)));
 	}
-	return list;
+	return whole(list, rc);
 }
 
 static json_t *scenarios_json(const struct model *m)
 {
 	json_t *object = json_object();
+	int rc = 0;
 
 	for (unsigned int i = 0; i < MODEL_SCENARIOS; i++) {
 		const struct model_scenario *s = &m->scenario[i];
@@ -152,12 +165,12 @@ static json_t *scenarios_json(const struct model *m)
 					s->reference, "our_terms", s->predicted);
 
 		if (s->from) {
-			json_object_set_new(one, "measured", json_real(s->measured));
-			json_object_set_new(one, "measured_by", json_string(s->from->name));
+			rc |= json_object_set_new(one, "measured", json_real(s->measured));
+			rc |= json_object_set_new(one, "measured_by", json_string(s->from->name));
 		}
-		json_object_set_new(object, s->name, one);
+		rc |= json_object_set_new(object, s->name, one);
 	}
-	return object;
+	return whole(object, rc);
 }
 
 json_t *model_json(const struct model *m)
@@ -167,17 +180,18 @@ json_t *model_json(const struct model *m)
 				  "measured", terms_json(&m->terms), "t1_us", m->tier1 * US,
 				  "measured_by", from_json(m), "predicted", predictions_json(m),
 				  "measured", measured_json(m), "scenarios", scenarios_json(m));
+	int rc;
 
-	json_object_set_new(model, "amdahl",
-			    json_pack("{s:{s:f, s:i, s:f}, s:{s:f, s:f, s:f, s:f, s:f}}",
-				      "reference", "p", REFERENCE_P, "s", REFERENCE_S, "speedup",
-				      atr_perf_amdahl(REFERENCE_P, REFERENCE_S), "here", "n",
-				      m->usual->n, "p", m->share, "s", m->speed, "speedup",
-				      atr_perf_amdahl(m->share, m->speed), "measured",
-				      m->usual->rate * m->tier1));
+	rc = json_object_set_new(model, "amdahl",
+				 json_pack("{s:{s:f, s:i, s:f}, s:{s:f, s:f, s:f, s:f, s:f}}",
+					   "reference", "p", REFERENCE_P, "s", REFERENCE_S,
+					   "speedup", atr_perf_amdahl(REFERENCE_P, REFERENCE_S),
+					   "here", "n", m->usual->n, "p", m->share, "s", m->speed,
+					   "speedup", atr_perf_amdahl(m->share, m->speed),
+					   "measured", m->usual->rate * m->tier1));
 	if (m->fitted)
-		json_object_set_new(model, "fit",
-				    json_pack("{s:f, s:f}", "ns_a_message", m->fit_data * 1e9,
-					      "us_a_signature", m->fit_batch * US));
-	return model;
+		rc |= json_object_set_new(model, "fit",
+					  json_pack("{s:f, s:f}", "ns_a_message", m->fit_data * 1e9,
+						    "us_a_signature", m->fit_batch * US));
+	return whole(model, rc);
 }

@@ -23,6 +23,7 @@
 #define TREE         "tier3.tree"
 #define CORES        "cores."
 #define HASH_BOUND   "hash bound"
+#define CORES_ONE    "cores.one."
 #define ONE_OF_EACH  "one of each"
 
 void report_figure(const char *heading, FILE *out)
@@ -405,7 +406,8 @@ static void cores(const struct figures *figures, FILE *out)
 	for (size_t i = 0; i < figures->count; i++) {
 		const struct figure *f = &figures->figure[i];
 
-		if (starts(f, CORES) && is_rate(f) && strcmp(f->scope, "reference") != 0)
+		if (starts(f, CORES) && !starts(f, CORES_ONE) && is_rate(f) &&
+		    strcmp(f->scope, "reference") != 0)
 			add_bar(&bars, f->name, NULL, f->median, f->minimum, f->maximum);
 	}
 	if (bars.count == 0) {

@@ -37,6 +37,8 @@ json_t *result_add(json_t *results, const struct result_spec *spec, double *valu
 			   spec->unit, "repetitions", (int)count, "median",
 			   result_median(values, count), "minimum", values[0], "maximum",
 			   values[count - 1]);
+	if (!result)
+		bench_die("a figure is no number");
 	json_object_set_new(result, "parameters",
 			    json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "mtu",
 				      (int)config->mtu, "event", (int)config->event, "frames",
@@ -71,7 +73,7 @@ json_t *result_find(const json_t *results, const char *name)
 	return NULL;
 }
 
-json_t *result_document(json_t *results, const struct bench_config *config)
+json_t *result_head(const struct bench_config *config)
 {
 	char began[32];
 	time_t now = time(NULL);
@@ -79,9 +81,15 @@ json_t *result_document(json_t *results, const struct bench_config *config)
 
 	gmtime_r(&now, &tm);
 	strftime(began, sizeof(began), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_pack("{s:i, s:s, s:o, s:o, s:o}", "atr_bench", FORMAT_VERSION, "began", began,
-			 "machine", machine_describe(config), "build", machine_build(), "results",
-			 results);
+	return json_pack("{s:i, s:s, s:o, s:o}", "atr_bench", FORMAT_VERSION, "began", began,
+			 "machine", machine_describe(config), "build", machine_build());
+}
+
+json_t *result_document(json_t *head, json_t *results)
+{
+	if (!head || json_object_set_new(head, "results", results) < 0)
+		bench_die("the results cannot be written as JSON");
+	return head;
 }
 
 static const char *text(const json_t *object, const char *name)
@@ -123,12 +131,21 @@ static void print_details(const json_t *result, FILE *out)
 		fprintf(out, "    p50 %.1f, p95 %.1f, p99 %.1f, p99.9 %.1f, longest %.1f %s\n",
 			value(list, "p50"), value(list, "p95"), value(list, "p99"),
 			value(list, "p99.9"), value(list, "max"), text(result, "unit"));
+	list = json_object_get(result, "pass_quantiles");
+	if (list)
+		fprintf(out,
+			"    medians over the passes: p50 %.1f, p95 %.1f, p99 %.1f, p99.9 %.1f, "
+			"longest %.1f %s\n",
+			value(list, "p50"), value(list, "p95"), value(list, "p99"),
+			value(list, "p99.9"), value(list, "max"), text(result, "unit"));
 	list = json_object_get(result, "checks");
 	if (list)
 		fprintf(out,
-			"    checked: %.0f admitted, %.0f delivered; %.0f roots verified, %.0f a "
-			"second\n",
-			value(list, "admitted"), value(list, "delivered"),
+			"    checked: %.0f sent, %.0f admitted, %.0f delivered, %.0f refused as "
+			"they should, "
+			"%.0f duplicates; %.0f roots verified, %.0f a second\n",
+			value(list, "sent"), value(list, "admitted"), value(list, "delivered"),
+			value(list, "refused"), value(list, "duplicates"),
 			value(list, "roots_verified"), value(list, "roots_per_second"));
 	json_array_foreach(json_object_get(result, "ratios"), i, one)
 	{

@@ -28,8 +28,13 @@ void result_ratio(json_t *result, const char *to, const char *reference, double 
 /* The result of that name, or NULL. */
 json_t *result_find(const json_t *results, const char *name);
 
-/* The whole document: machine, build, results (stolen). */
-json_t *result_document(json_t *results, const struct bench_config *config);
+/* What is known before anything is measured: when it began, machine and its load, build. A new
+ * reference. */
+json_t *result_head(const struct bench_config *config);
+
+/* The whole document: head with results; both are stolen. Ends the process if a result holds what
+ * JSON cannot say. */
+json_t *result_document(json_t *head, json_t *results);
 
 /* As text for people. */
 void result_print(const json_t *document, FILE *out);

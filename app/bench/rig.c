@@ -19,11 +19,13 @@
 #define HDR_ROOM         192
 #define ROOM_SPARE       32
 #define ROOTS            1024
-#define UNPROVEN         512 /* roots at a time */
+#define UNPROVEN         512   /* roots at a time */
+#define HOLD             16384 /* frames that wait for their root */
 #define LINE             64
 #define FEEDS_ROUTE_PORT 5001
 
 struct rig rig;
+static void (*also)(void); /* in the turns of an offered pass */
 
 static struct rte_mempool *pool(const char *name, unsigned int count, uint16_t priv, uint16_t room)
 {
@@ -86,26 +88,6 @@ static void port(void)
 	atr_neighbour_add_static(rig.neighbours, &rig.iface, TRAFFIC_IP_THEIRS, &mac);
 }
 
-/* However the process ends. */
-static void remove_directory(void)
-{
-	char command[sizeof(rig.directory) + 16];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", rig.directory);
-	if (system(command) != 0)
-		bench_progress("%s could not be removed", rig.directory);
-}
-
-void rig_directory(void)
-{
-	if (*rig.directory)
-		return;
-	snprintf(rig.directory, sizeof(rig.directory), "%s/atr-bench-XXXXXX", P_tmpdir);
-	if (!mkdtemp(rig.directory))
-		bench_die("no temporary directory");
-	atexit(remove_directory);
-}
-
 static void parts(void)
 {
 	struct atr_bridge_sizes sizes = {4096, 1024, 256,       8192,
@@ -144,7 +126,7 @@ static void shards(const struct atr_commit_config *commit)
 		.clock = &rig.clock,
 		.payloads = rig.payloads,
 		.headers = rig.headers,
-		.auth = {1024, 512, 2 * ROOTS, 2 * ROOTS, 4096, 16384, 16384, rte_get_tsc_hz()},
+		.auth = {1024, 512, 2 * ROOTS, 2 * ROOTS, 4096, HOLD, HOLD, rte_get_tsc_hz()},
 		.queue_frames = 1024,
 		.epoch = 1,
 		.flush_us = 50,
@@ -234,20 +216,20 @@ static void publish(const struct atr_commit_config *commit)
 		bench_die(error);
 }
 
-/* The first high-waters of all sources that take part are durable: a source's first sequence waits
- * for that, once, and no pass shall measure it. */
+/* The first high-waters of all sources are durable: a source's first sequence waits for that, once,
+ * and no pass shall measure it. */
 static void introduce(void)
 {
-	unsigned int trees = rig.config->frames / rig.config->tree * rig.shards;
+	struct atr_reserve *reserve[ATR_RESERVES_MAX];
+	unsigned int count = 0;
 
-	for (unsigned int t = 0; t < trees; t++) {
-		uint32_t source = traffic_source(&rig.traffic, t, t % rig.shards, rig.shards);
-		struct atr_reserve *reserve = rig.program->source[source].reserve;
-
-		if (reserve->reserved > 0)
-			continue;
-		reserve->wanted = 0;
-		atr_control_reserve(rig.control, &reserve, 1);
+	for (unsigned int source = 1; source <= rig.config->sources; source++) {
+		reserve[count] = rig.program->source[source].reserve;
+		reserve[count++]->wanted = 0;
+		if (count == ATR_RESERVES_MAX || source == rig.config->sources) {
+			atr_control_reserve(rig.control, reserve, count);
+			count = 0;
+		}
 	}
 }
 
@@ -264,14 +246,14 @@ static unsigned int workers(const struct bench_config *config)
 void rig_start(const struct bench_config *config, const char *durability,
 	       struct atr_commit_config *commit)
 {
-	rig_directory();
+	rig_directory(config, false);
 	rig.config = config;
 	rig.shards = config->shards ? config->shards : workers(config);
 	rig.completes = true;
 	rig.finished = rig_admitted;
 	atr_typecheck_select(rte_vect_get_max_simd_bitwidth());
 	atr_net_select(rte_vect_get_max_simd_bitwidth());
-	rig.plan = traffic_plan(&rig.traffic, config, durability);
+	rig.plan = traffic_plan(&rig.traffic, config, rig.shards, durability);
 	pools();
 	port();
 	parts();
@@ -310,7 +292,7 @@ static uint64_t judged(unsigned int shard)
 	return sum;
 }
 
-void rig_make(void)
+void rig_make_trees(unsigned int trees)
 {
 	unsigned int tree = rig.config->tree;
 
@@ -318,7 +300,7 @@ void rig_make(void)
 		rig.lane[s].given = 0;
 		rig.lane[s].judged = judged(s);
 	}
-	for (unsigned int t = 0; t < rig.config->frames / tree; t++) {
+	for (unsigned int t = 0; t < trees; t++) {
 		for (unsigned int s = 0; s < rig.shards; s++) {
 			struct rte_mbuf **m = rig.lane[s].stock + t * tree;
 
@@ -329,47 +311,70 @@ void rig_make(void)
 	}
 }
 
+void rig_make(void)
+{
+	rig_make_trees(rig.config->frames / rig.config->tree);
+}
+
 static void give(struct rig_lane *lane, unsigned int frames)
 {
+	if (frames > 0 && rig_break(BREAK_LOSE)) {
+		rte_pktmbuf_free(lane->stock[lane->given++]);
+		frames--;
+	}
 	if (rte_ring_enqueue_bulk(lane->in, (void **)lane->stock + lane->given, frames, NULL) !=
 	    frames)
 		bench_die("RX ring is full");
 	lane->given += frames;
 }
 
-void rig_fill(void)
+void rig_give(unsigned int frames)
 {
 	for (unsigned int s = 0; s < rig.shards; s++)
-		give(&rig.lane[s], rig.config->frames);
+		give(&rig.lane[s], frames);
 }
 
-void rig_offer(void)
+void rig_fill(void)
+{
+	rig_give(rig.config->frames);
+}
+
+/* Frames of a shard. */
+static unsigned int under_way_max(void)
+{
+	return RTE_MIN(UNPROVEN * rig.config->tree, (unsigned int)HOLD);
+}
+
+/* A turn that puts as much of the stock on the RX rings as keeps few enough roots unproven, as
+ * producers that wait for their acknowledgements do. */
+static void offer(void)
 {
 	for (unsigned int s = 0; s < rig.shards; s++) {
 		struct rig_lane *lane = &rig.lane[s];
 		uint64_t done = (judged(s) - lane->judged) / rig.traffic.events;
-		unsigned int room =
-			UNPROVEN * rig.config->tree - (lane->given - (unsigned int)done);
+		unsigned int room = under_way_max() - (lane->given - (unsigned int)done);
 
 		give(lane, RTE_MIN(room, rig.config->frames - lane->given));
 	}
+	if (also)
+		also();
 }
 
-bool rig_many_roots(void)
+double rig_offer_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void))
 {
-	return rig.config->frames / rig.config->tree > UNPROVEN;
+	also = turn;
+	if (mode == RIG_PATH && rig.config->frames > under_way_max())
+		return rig_pass(mode, expected, offer);
+	rig_fill();
+	return rig_pass(mode, expected, turn);
 }
 
-void rig_tell_refusals(void)
+bool rig_break(enum bench_break kind)
 {
-	for (unsigned int s = 0; s < rig.shards; s++)
-		for (unsigned int r = 0; r < ATR_REASON_SPACE; r++) {
-			uint64_t n = rig.lane[s].shard->node->book.events.refused[r];
-
-			if (n > 0)
-				bench_progress("shard %u refused %llu events: %s", s,
-					       (unsigned long long)n, atr_reason_name((uint8_t)r));
-		}
+	if (rig.config->breaks != kind || rig.broken || !(rig.measuring || kind == BREAK_ALTER))
+		return false;
+	rig.broken = true;
+	return true;
 }
 
 void rig_drain(void (*look)(const struct rte_mbuf *mbuf))
@@ -389,33 +394,4 @@ void rig_drain(void (*look)(const struct rte_mbuf *mbuf))
 uint64_t rig_admitted(unsigned int shard)
 {
 	return rig.lane[shard].shard->node->book.events.admitted;
-}
-
-void rig_forget(void)
-{
-	for (unsigned int s = 0; s < rig.shards; s++)
-		memset(rig.lane[s].shard->stage, 0, sizeof(rig.lane[s].shard->stage));
-}
-
-void rig_stages(json_t *result, double messages)
-{
-	json_t *list = json_array();
-	double all = 0;
-
-	for (unsigned int i = 0; i < atr_stage_count; i++)
-		all += (double)rig.lane[0].shard->stage[i].cycles;
-	for (unsigned int i = 0; i < atr_stage_count; i++) {
-		const struct atr_stage_stats *stage = &rig.lane[0].shard->stage[i];
-		double cycles = (double)stage->cycles;
-
-		json_array_append_new(
-			list,
-			json_pack("{s:s, s:f, s:f, s:f}", "name", atr_stages[i].name,
-				  "ns_per_message",
-				  cycles * 1e9 / (double)rte_get_tsc_hz() / messages,
-				  "items_per_batch",
-				  stage->calls ? (double)stage->items / (double)stage->calls : 0.0,
-				  "share", all > 0 ? cycles / all : 0.0));
-	}
-	json_object_set_new(result, "stages", list);
 }

@@ -30,11 +30,16 @@ enum rig_mode {
 struct rig_lane {
 	struct rte_ring *in, *out;
 	struct atr_shard *shard;
-	struct rte_mbuf **stock;           /* the frames of a pass */
-	unsigned int given;                /* of these, put on the RX ring */
-	uint64_t judged;                   /* events before the pass */
-	uint64_t target;                   /* of finished() when a pass is over */
-	uint64_t cycles;                   /* of the last pass; writer: the lane's lcore */
+	struct rte_mbuf **stock; /* the frames of a pass */
+	/* Main lcore: */
+	unsigned int given; /* of these, put on the RX ring */
+	uint64_t judged;    /* events before the pass */
+	/* Of finished() when a pass is over. Writer: main, before it raises go; reader: the lane's
+	 * lcore. */
+	uint64_t target;
+	/* Of the last pass. Writer: the lane's lcore, before it raises done; reader: main. */
+	uint64_t cycles;
+	uint64_t missing;                  /* frames that did not come or leave; as cycles */
 	uint32_t done __rte_cache_aligned; /* passes; writer: the lane's lcore; reader: main */
 };
 
@@ -58,19 +63,25 @@ extern struct rig {
 	struct atr_acker *acker;
 	struct atr_signer *acks_key;
 	struct atr_verifier *verifier[ATR_VERIFIERS_MAX];
-	char directory[64]; /* temporary: state and quarantine, log */
-	bool completes;     /* a data lcore frees what was sent, as a driver does; else the main
-			     * lcore takes it with rig_drain */
+	char directory[BENCH_PATH_MAX]; /* temporary: state and quarantine, log */
+	/* Main lcore: */
+	bool measuring, broken; /* --break may act; it has */
+	/* Writer: main, between passes, before it raises go; readers: data lcores. */
+	bool completes; /* a data lcore frees what was sent, as a driver does; else the main lcore
+			 * takes it with rig_drain */
 	bool (*window_full)(void); /* producers wait for acknowledgements; NULL: they never do */
-	uint64_t (*finished)(unsigned int shard); /* events; read by data lcores */
-	enum rig_mode mode;                       /* of the pass; writer: main */
-	uint32_t go __rte_cache_aligned;          /* passes to run; writer: main */
-	bool stop;                                /* writer: main */
+	uint64_t (*finished)(unsigned int shard); /* events */
+	enum rig_mode mode;                       /* of the pass */
+	uint32_t go __rte_cache_aligned;          /* passes to run; as mode */
+	bool stop;                                /* writer: main; readers: all other lcores */
 } rig;
 
-/* Makes the temporary directory, which goes when the process ends; rig_start does, if nobody has.
- */
-void rig_directory(void);
+/* Makes the temporary directory in config->directory, which goes when the process ends, also by
+ * SIGINT or SIGTERM; rig_start does, if nobody has. disk: it must be on one. */
+void rig_directory(const struct bench_config *config, bool disk);
+
+/* Removes a directory with all that is in it. */
+void rig_remove(const char *path);
 
 /* Directory, plan (class of its feeds: durability), pools, port, shards, control lcore. EAL runs.
  * commit.log: of shard 0; only one shard can have one here. */
@@ -83,18 +94,21 @@ void rig_end(void);
 /* Makes config->frames frames for every shard and flushes them from all caches: the stock. */
 void rig_make(void);
 
+/* The same with so few trees a shard; the stock then has these. */
+void rig_make_trees(unsigned int trees);
+
+/* Puts the next frames of the stock on the RX rings, so many a shard. */
+void rig_give(unsigned int frames);
+
 /* Puts all of the stock on the RX rings. */
 void rig_fill(void);
 
-/* A turn that puts as much of the stock on the RX rings as keeps few enough roots unproven, as
- * producers that wait for their acknowledgements do. */
-void rig_offer(void);
+/* rig_pass over all of the stock. If that has more roots or frames than may wait at a time, frames
+ * come as producers send them that wait for their acknowledgements. */
+double rig_offer_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void));
 
-/* Whether a pass has more roots than may be unproven at a time. */
-bool rig_many_roots(void);
-
-/* Names what was refused, on standard error. */
-void rig_tell_refusals(void);
+/* True once: now is the time to break what --break says. */
+bool rig_break(enum bench_break kind);
 
 /* Takes what was transmitted; each packet is shown to look first, if there is one. */
 void rig_drain(void (*look)(const struct rte_mbuf *mbuf));
@@ -114,5 +128,8 @@ uint64_t rig_admitted(unsigned int shard);
 /* Adds "stages" to a result: nanoseconds a message over messages so many, since rig_forget. */
 void rig_stages(json_t *result, double messages);
 void rig_forget(void);
+
+/* Adds "hash_engine" to a result: which manager of shard 0's engine hashes bursts of which size. */
+void rig_hash_engine(json_t *result);
 
 #endif

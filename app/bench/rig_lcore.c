@@ -13,6 +13,7 @@
 #include "rig.h"
 
 #define TIMEOUT_S      30
+#define TIMEOUT_FEW_S  4 /* with --quick */
 #define TX_DESCRIPTORS 512
 #define TX_FREE        64 /* a turn */
 #define BURST          32
@@ -20,7 +21,6 @@
 /* Several shards may share an lcore. */
 struct worker {
 	unsigned int first, step; /* shards first, first + step, .. */
-	struct atr_hash *hash;
 };
 
 static struct worker worker[BENCH_SHARDS_MAX];
@@ -76,9 +76,11 @@ static void run_io(const struct worker *w, uint64_t deadline)
 			sent = rte_eth_tx_burst(rig.iface.port_id, (uint16_t)s, m, n);
 			for (unsigned int i = sent; i < n; i++)
 				rte_pktmbuf_free(m[i]);
+			lane->missing += n - sent;
 			done += n;
 			complete(lane);
 		}
+		lane->missing += rig.config->frames - done;
 	}
 }
 
@@ -101,8 +103,8 @@ static void run_hash(const struct worker *w)
 				left[i] = leaf[i];
 				right[i] = leaf[(i + 1) % n];
 			}
-			atr_hash_burst(w->hash, data, length, leaf, n);
-			atr_hash_nodes(w->hash, left, right, node, n);
+			atr_hash_burst(rig.lane[s].shard->hash, data, length, leaf, n);
+			atr_hash_nodes(rig.lane[s].shard->hash, left, right, node, n);
 		}
 	}
 }
@@ -117,7 +119,8 @@ static void between_passes(const struct worker *w)
 
 static void run_pass(const struct worker *w)
 {
-	uint64_t begin = rte_rdtsc(), deadline = begin + TIMEOUT_S * rte_get_tsc_hz(), cycles;
+	uint64_t limit = rig.config->quick ? TIMEOUT_FEW_S : TIMEOUT_S;
+	uint64_t begin = rte_rdtsc(), deadline = begin + limit * rte_get_tsc_hz(), cycles;
 
 	switch (rig.mode) {
 	case RIG_IO: run_io(w, deadline); break;
@@ -185,16 +188,10 @@ unsigned int rig_launch_verifiers(void)
 
 void rig_launch(void)
 {
-	char error[256];
-
 	worker_count = RTE_MIN(rig_launch_verifiers(), rig.shards);
 	for (unsigned int w = 0; w < worker_count; w++) {
 		worker[w].first = w;
 		worker[w].step = worker_count;
-		worker[w].hash = atr_hash_create(SOCKET_ID_ANY, rte_vect_get_max_simd_bitwidth(),
-						 error, sizeof(error));
-		if (!worker[w].hash)
-			bench_die(error);
 		rte_eal_remote_launch(worker_main, &worker[w], worker_lcore[w]);
 	}
 }
@@ -202,10 +199,8 @@ void rig_launch(void)
 void rig_join(void)
 {
 	__atomic_store_n(&rig.stop, true, __ATOMIC_RELEASE);
-	for (unsigned int w = 0; w < worker_count; w++) {
+	for (unsigned int w = 0; w < worker_count; w++)
 		rte_eal_wait_lcore(worker_lcore[w]);
-		atr_hash_free(worker[w].hash);
-	}
 	for (unsigned int v = 0; v < rig.config->verifiers; v++)
 		rte_eal_wait_lcore(verifier_lcore[v]);
 }
@@ -229,6 +224,8 @@ double rig_pass(enum rig_mode mode, uint64_t expected, void (*turn)(void))
 				turn();
 		}
 		slowest = RTE_MAX(slowest, rig.lane[s].cycles);
+		if (rig.lane[s].missing > 0)
+			bench_die("frames were lost between the rings");
 	}
 	if (mode == RIG_HASH) /* its frames go nowhere */
 		for (unsigned int s = 0; s < rig.shards; s++)

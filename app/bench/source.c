@@ -69,13 +69,20 @@ int source_options(struct source *source, int argc, char **argv, const char *hel
 
 	*source = (struct source){.from = NULL};
 	optind = 1;
-	while ((code = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+	while ((code = getopt_long(argc, argv, "+o:", options, NULL)) != -1) {
 		if (code == OPT_HELP) {
 			printf("%s%s", help, help_of_all);
 			return 1;
 		}
 		if (option(source, code) < 0)
 			return -1;
+	}
+	if (optind < argc && strcmp(argv[optind - 1], "--") != 0) {
+		fprintf(stderr,
+			"atr-bench: %s is no option of %s; give a value as --option=VALUE, and EAL "
+			"options behind `--`\n",
+			argv[optind], argv[0]);
+		return -1;
 	}
 	if (optind < argc && pass(source, "--") < 0)
 		return -1;
@@ -113,19 +120,27 @@ static json_t *run(char *const args[])
 	return NULL;
 }
 
+static void rename_member(json_t *object, const char *member, unsigned int tree)
+{
+	const char *name = json_string_value(json_object_get(object, member));
+
+	if (name && strncmp(name, MTU_NAME, strlen(MTU_NAME)) == 0)
+		json_object_set_new(object, member,
+				    json_sprintf("tier3.tree%u%s", tree, name + strlen(MTU_NAME)));
+}
+
 static void rename_results(json_t *document, unsigned int tree)
 {
-	json_t *one;
-	size_t i;
+	json_t *one, *ratio;
+	size_t i, k;
 
 	json_array_foreach(json_object_get(document, "results"), i, one)
 	{
-		const char *name = json_string_value(json_object_get(one, "name"));
-
-		if (name && strncmp(name, MTU_NAME, strlen(MTU_NAME)) == 0)
-			json_object_set_new(
-				one, "name",
-				json_sprintf("tier3.tree%u%s", tree, name + strlen(MTU_NAME)));
+		rename_member(one, "name", tree);
+		json_array_foreach(json_object_get(one, "ratios"), k, ratio)
+		{
+			rename_member(ratio, "reference", tree);
+		}
 	}
 }
 

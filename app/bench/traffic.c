@@ -11,13 +11,15 @@
 #include "../../lib/merkle/merkle.h"
 #include "../../lib/net/net.h"
 #include "../../lib/sign/sign.h"
-#include "bench.h"
+#include "rig.h"
 
 #define NAME_SIZE   32
 #define VALUES      1000000000u
 #define WINDOW      65536
 #define WINDOW_MANY 2048 /* where there are many sources: more than a batch spans */
 #define FEW         1024
+#define KIND_AT     6 /* of a payload: 1 to KINDS */
+#define KINDS       3
 #define LETTERS     26
 
 static json_t *named(const char *prefix, unsigned int id)
@@ -41,16 +43,35 @@ static json_t *keys(struct traffic *traffic, bool both)
 			 frames, "id", 2, "use", "envelopes", "public", envelopes);
 }
 
-static json_t *sources(struct traffic *traffic, const struct bench_config *config)
+static int window(const struct bench_config *config)
+{
+	if (config->window > 0)
+		return (int)config->window;
+	return config->sources > FEW ? WINDOW_MANY : WINDOW;
+}
+
+/* Every topic has a rule for each of so many roles; what there are more of say the same again. */
+static unsigned int roles(const struct bench_config *config)
+{
+	unsigned int most = RTE_MIN(config->sources, (unsigned int)ATR_ROLES_MAX - 1);
+
+	return RTE_MIN(config->rules / config->topics, most);
+}
+
+static json_t *sources(struct traffic *traffic, const struct bench_config *config,
+		       unsigned int shards)
 {
 	json_t *list = json_array();
 
-	for (unsigned int s = 1; s <= config->sources + 1; s++)
-		json_array_append_new(
-			list, json_pack("{s:i, s:o, s:s, s:i, s:i, s:o}", "id", (int)s, "name",
-					named("s", s), "role", s <= config->sources ? "r" : "other",
-					"window", config->sources > FEW ? WINDOW_MANY : WINDOW,
-					"max_ahead", (int)VALUES, "keys", keys(traffic, s == 1)));
+	for (unsigned int s = 1; s <= config->sources + shards; s++) {
+		json_t *role = s <= config->sources ? named("role", s % roles(config))
+						    : json_string("other");
+
+		json_array_append_new(list, json_pack("{s:i, s:o, s:o, s:i, s:i, s:o}", "id",
+						      (int)s, "name", named("s", s), "role", role,
+						      "window", window(config), "max_ahead",
+						      (int)VALUES, "keys", keys(traffic, s == 1)));
+	}
 	return list;
 }
 
@@ -63,8 +84,8 @@ static json_t *type(const struct bench_config *config)
 			  "id", TRAFFIC_TYPE, "name", "t", "binary", "size", TRAFFIC_PAYLOAD,
 			  "fields", "name", "a", "at", 0, "kind", "u32", "max", (int)VALUES, "name",
 			  "b", "at", 4, "kind", "i16", "min", -500, "max", 1200, "name", "c", "at",
-			  6, "kind", "u8", "enum", 1, 2, 3, "name", "d", "at", 8, "kind", "i64",
-			  "name", "e", "at", 16, "kind", "u64", "json", "type", "object");
+			  KIND_AT, "kind", "u8", "enum", 1, 2, 3, "name", "d", "at", 8, "kind",
+			  "i64", "name", "e", "at", 16, "kind", "u64", "json", "type", "object");
 
 	if (text)
 		json_object_set_new(json_object_get(made, "binary"), "tail",
@@ -90,19 +111,19 @@ static json_t *feed_names(uint64_t feeds)
 	return list;
 }
 
-/* One rule a topic; what there are more of are another role's. */
 static json_t *rules(const struct bench_config *config)
 {
 	json_t *list = json_array();
 
 	for (unsigned int r = 1; r <= config->rules; r++) {
 		unsigned int topic = 1 + (r - 1) % config->topics;
+		unsigned int role = (r - 1) / config->topics % roles(config);
 
-		json_array_append_new(list, json_pack("{s:o, s:[s], s:[o], s:[s], s:o}", "name",
-						      named("r", r), "roles",
-						      r <= config->topics ? "r" : "other", "topics",
-						      named("t", topic), "types", "t", "feeds",
-						      feed_names(traffic_feeds(config, topic))));
+		json_array_append_new(list,
+				      json_pack("{s:o, s:[o], s:[o], s:[s], s:o}", "name",
+						named("r", r), "roles", named("role", role),
+						"topics", named("t", topic), "types", "t", "feeds",
+						feed_names(traffic_feeds(config, topic))));
 	}
 	return list;
 }
@@ -120,28 +141,30 @@ static json_t *feeds(const struct bench_config *config, const char *durability)
 }
 
 struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config *config,
-			      const char *durability)
+			      unsigned int shards, const char *durability)
 {
 	char error[512] = "", *text;
 	json_t *topics = json_array(), *document;
 	struct atr_plan *plan;
 
+	if (config->sources + shards > ATR_ID_MAX)
+		bench_die("too many sources; lower --sources");
 	traffic->config = config;
 	traffic->frames = atr_signer_generate();
 	traffic->envelopes = atr_signer_generate();
-	traffic->sequence = calloc(config->sources + 1, sizeof(*traffic->sequence));
+	traffic->sequence = calloc(config->sources + shards + 1, sizeof(*traffic->sequence));
 	traffic->events = traffic_events(config);
 	if (!traffic->frames || !traffic->envelopes || !traffic->sequence)
 		bench_die("out of memory");
 	for (unsigned int t = 1; t <= config->topics; t++)
 		json_array_append_new(topics,
 				      json_pack("{s:i, s:o}", "id", (int)t, "name", named("t", t)));
-	document = json_pack("{s:i, s:s, s:i, s:s, s:{s:i, s:i}, s:o, s:[o], s:o, s:o, s:o}",
-			     "atr_plan", 1, "name", "bench", "version", 1, "realm",
-			     "00000000000000be", "ingress", "udp_port", TRAFFIC_PORT,
-			     "envelope_bytes", (int)(config->mtu - TRAFFIC_AROUND_ENVELOPE),
-			     "sources", sources(traffic, config), "types", type(config), "topics",
-			     topics, "rules", rules(config), "feeds", feeds(config, durability));
+	document = json_pack(
+		"{s:i, s:s, s:i, s:s, s:{s:i, s:i}, s:o, s:[o], s:o, s:o, s:o}", "atr_plan", 1,
+		"name", "bench", "version", 1, "realm", "00000000000000be", "ingress", "udp_port",
+		TRAFFIC_PORT, "envelope_bytes", (int)(config->mtu - TRAFFIC_AROUND_ENVELOPE),
+		"sources", sources(traffic, config, shards), "types", type(config), "topics",
+		topics, "rules", rules(config), "feeds", feeds(config, durability));
 	text = document ? json_dumps(document, JSON_COMPACT) : NULL;
 	plan = text ? atr_plan_load(text, strlen(text), error, sizeof(error)) : NULL;
 	if (!plan)
@@ -180,7 +203,7 @@ void traffic_event(const struct bench_config *config, uint64_t sequence, uint8_t
 
 	memset(payload, 0, TRAFFIC_PAYLOAD);
 	memcpy(payload, &a, sizeof(a));
-	payload[6] = 1 + (uint8_t)(sequence % 3);
+	payload[KIND_AT] = 1 + (uint8_t)(sequence % KINDS);
 	memcpy(payload + 16, &sequence, sizeof(sequence));
 	memset(payload + TRAFFIC_PAYLOAD, 'a' + (int)(sequence % LETTERS),
 	       traffic_payload(config) - TRAFFIC_PAYLOAD);
@@ -227,6 +250,7 @@ static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_
 				      .timestamp_ns = 1,
 				      .leaf_index = f,
 				      .leaf_count = config->tree};
+	int size;
 
 	for (unsigned int e = 0; e < traffic->events; e++) {
 		uint64_t turn = traffic->trees * config->tree + f;
@@ -240,26 +264,43 @@ static int body(struct traffic *traffic, uint32_t source, unsigned int f, uint8_
 					      .payload = payload[e],
 					      .payload_length = traffic_payload(config)};
 	}
-	if (traffic->spoil && f == 0) {
-		payload[0][6] = 9; /* in no enumeration */
-		traffic->spoiled++;
-	}
+	if (traffic->spoil == SPOIL_VALUE && f == 0)
+		payload[0][KIND_AT] = KINDS * KINDS;
 	traffic->sequence[source] += traffic->events;
-	return atr_frame_build_body(&spec, event, traffic->events, out, ATR_DATAGRAM_MAX);
+	size = atr_frame_build_body(&spec, event, traffic->events, out, ATR_DATAGRAM_MAX);
+	if (traffic->spoil == SPOIL_FORM && f == 0)
+		((struct atr_packet *)(out + ATR_FRAME_HDR_SIZE))->sender_id++;
+	return size;
+}
+
+/* Sources whose id is the shard's. */
+static unsigned int own_sources(const struct bench_config *config, unsigned int shard,
+				unsigned int shards)
+{
+	return (config->sources + shards - 1 - (shard + shards - 1) % shards) / shards;
+}
+
+unsigned int traffic_active(const struct bench_config *config, unsigned int shard,
+			    unsigned int shards)
+{
+	return RTE_MIN(own_sources(config, shard, shards),
+		       RTE_MAX(config->frames / config->tree, 1u));
 }
 
 uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
 			unsigned int shards)
 {
-	unsigned int own =
-		(traffic->config->sources + shards - 1 - (shard + shards - 1) % shards) / shards;
-	unsigned int active =
-		RTE_MIN(own, RTE_MAX(traffic->config->frames / traffic->config->tree, 1u));
-	unsigned int turn;
+	unsigned int own = own_sources(traffic->config, shard, shards), active, turn, first;
 
+	if (traffic->spoil == SPOIL_RULE) {
+		first = traffic->config->sources + 1;
+		return first + (shard + shards - first % shards) % shards;
+	}
 	if (own == 0)
 		bench_die("a shard has no source; give more --sources");
-	turn = tree / shards % active * (own / active);
+	active = traffic_active(traffic->config, shard, shards);
+	turn = tree / shards;
+	turn = (turn % active * (own / active) + turn / active) % own;
 	return shard + shards * (turn + (shard == 0));
 }
 
@@ -272,6 +313,7 @@ void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shar
 		 source = traffic_source(traffic, traffic->trees, shard, shards);
 	struct atr_tree_head head;
 	size_t length[BENCH_TREE_MAX];
+	bool forged = traffic->spoil == SPOIL_SIGNATURE || rig_break(BREAK_FORGE);
 
 	for (uint32_t f = 0; f < count; f++) {
 		int size = body(traffic, source, f, bytes[f]);
@@ -283,13 +325,16 @@ void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shar
 	}
 	atr_merkle_root(leaf[0], count, root);
 	atr_tree_head_init(&head, TRAFFIC_REALM, source, 1, count, root);
-	atr_signer_sign(traffic->frames, (const uint8_t *)&head, sizeof(head), sig);
+	atr_signer_sign(forged ? traffic->envelopes : traffic->frames, (const uint8_t *)&head,
+			sizeof(head), sig);
 	for (uint32_t f = 0; f < count; f++) {
 		int nodes = atr_merkle_inclusion(leaf[0], count, f, proof, ATR_PROOF_MAX);
 		uint8_t *end = bytes[f] + length[f];
 
 		memcpy(end, sig, sizeof(sig));
 		memcpy(end + sizeof(sig), proof, (size_t)nodes * ATR_HASH_SIZE);
+		if (traffic->spoil == SPOIL_PROOF && f == count - 1)
+			end[sizeof(sig)] ^= 1;
 		out[f] = traffic_packet(traffic, bytes[f],
 					length[f] + sizeof(sig) + (size_t)nodes * ATR_HASH_SIZE);
 	}

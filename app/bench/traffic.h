@@ -22,28 +22,42 @@
 #define TRAFFIC_FEED_PORT       5000 /* of feed 0; the others follow */
 #define TRAFFIC_ACK_PORT        4000 /* that producers send from */
 
+/* What is wrong with a tree. */
+enum traffic_spoil {
+	SPOIL_NONE,
+	SPOIL_VALUE,     /* its first event has a value that is in no enumeration */
+	SPOIL_FORM,      /* its first event names another sender than the frame's source */
+	SPOIL_SIGNATURE, /* its root is signed with another key */
+	SPOIL_PROOF,     /* the proof of its last frame */
+	SPOIL_RULE       /* it comes from a source to which no rule allows anything */
+};
+
 struct traffic {
 	const struct bench_config *config;
 	struct atr_signer *frames, *envelopes; /* keys of every source */
 	struct rte_mempool *pool;
 	const struct atr_iface *iface;
-	unsigned int events; /* in a frame */
-	unsigned int trees;  /* made so far */
-	uint64_t *sequence;  /* next one, by source */
-	bool spoil;          /* the first event of every tree is out of its range */
-	uint64_t spoiled;
+	unsigned int events;      /* in a frame */
+	unsigned int trees;       /* made so far */
+	uint64_t *sequence;       /* next one, by source */
+	enum traffic_spoil spoil; /* of the trees made from now on */
 };
 
-/* The plan: sources 1..N, topics 1..N, one type, rules and feeds. Class of all feeds: durability.
- * Ends the process if it does not load. */
+/* How many sources of a shard take part in a pass. */
+unsigned int traffic_active(const struct bench_config *config, unsigned int shard,
+			    unsigned int shards);
+
+/* The plan: sources 1..N, topics 1..N, one type, rules and feeds, and behind the sources one a
+ * shard to which no rule allows anything. Class of all feeds: durability. Ends the process if it
+ * does not load. */
 struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config *config,
-			      const char *durability);
+			      unsigned int shards, const char *durability);
 
 /* How many events a frame holds. */
 unsigned int traffic_events(const struct bench_config *config);
 
-/* The source of a tree, counted over all shards. Of many sources as many take part as a pass has
- * trees, spread over all. */
+/* The source of a tree, counted over all shards. Of many sources as many take part in a pass as it
+ * has trees, spread over all; in the next pass their neighbours do, and so on until all have. */
 uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
 			unsigned int shards);
 

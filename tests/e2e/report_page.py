@@ -4,13 +4,16 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 STACKED = ('tier3.mtu1500', 'tier3.mtu9000', 'classd')
-TREES = re.compile(r'tier3\.(tree\d+|mtu1500)|growth\.one|cores\.1')
+TREES = re.compile(r'tier3\.(tree\d+|mtu1500)|growth\.one(\.\w+)?|cores\.(1|one\.\d+)')
 VARIED = re.compile(r'growth\.|cores\.|tier3\.tree')
 # Each of them is plotted; a bench that renames one takes it off the page.
 PLOTTED = (STACKED, ('latency.10', 'latency.50', 'latency.80', 'classd.ack_latency'),
            ('cores.1', 'cores.2'), ('tier3.tree1', 'tier3.tree16'),
            ('growth.fanout.3', 'growth.mixed'))
 TILES = 8
+COUNTED = re.compile(r'^(growth\.[a-z]+|tier3\.tree|bridge\.t_[a-z]+)\.?\d+(\.\d+)?')
+BESIDE = re.compile(r'^growth\.one\.(?!io_bound|hash_bound)\w+')
+ONE_CORE = re.compile(r'^cores\.one\.\d+')
 
 
 def rows(document):
@@ -18,8 +21,10 @@ def rows(document):
 
 
 def kinds(document):
-    """Names without how many topics, rules and so on there are, which --quick makes fewer."""
-    return {re.sub(r'^(growth\.[a-z]+|tier3\.tree)\.?\d+', r'\1', name) for name in rows(document)}
+    """Names without how many topics, rules and so on there are, which --quick makes fewer, and
+    without what a row of one of each stands beside."""
+    names = {COUNTED.sub(r'\1', name) for name in rows(document)}
+    return {ONE_CORE.sub('cores.1', BESIDE.sub('growth.one', name)) for name in names}
 
 
 def ratios(document, wanted):
@@ -32,7 +37,9 @@ def points(document):
     sizes = set()
     for name, result in rows(document).items():
         if TREES.fullmatch(name) and result['parameters']['sources'] == 1:
-            sizes.add(int(result['median'] / result['checks']['roots_per_second'] + 0.5))
+            checks = result['checks']
+            sizes.add(int(checks.get('messages_per_root',
+                                     result['median'] / checks['roots_per_second']) + 0.5))
     return sizes
 
 

@@ -98,6 +98,40 @@ static void test_missing(void **state)
 	}
 }
 
+/* A rate or a cost beyond anything that can be measured is no result: no term is infinite. */
+static void test_bounds(void **state)
+{
+	static const struct {
+		const char *name;
+		double median;
+	} cases[] = {{"tier1.64", 1e-307},
+		     {"tier1.64.ed25519", 1e-307},
+		     {"bridge.t_marshal.1", 1e18},
+		     {"tier3.tree1024", 1e-307}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct figures *f = sample();
+		struct model m;
+		json_t *json;
+		int rc;
+
+		for (size_t j = 0; j < f->count; j++)
+			if (strcmp(f->figure[j].name, cases[i].name) == 0)
+				f->figure[j].median = cases[i].median;
+		rc = model_make(&m, f, error, sizeof(error));
+		if (rc == 0) { /* from others, which are sound */
+			json = model_json(&m);
+			assert_non_null(json);
+			json_decref(json);
+			assert_true(m.terms.data < 1 && m.terms.control < 1 && m.tier1 < 1);
+		} else {
+			assert_int_equal(rc, -ENODATA);
+		}
+		figures_free(f);
+	}
+}
+
 /* The error of a prediction is positive where it promised too much. */
 static void test_error(void **state)
 {
@@ -137,7 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_terms),   cmocka_unit_test(test_scenarios),
 		cmocka_unit_test(test_missing), cmocka_unit_test(test_error),
-		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json),    cmocka_unit_test(test_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
