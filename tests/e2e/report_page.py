@@ -4,7 +4,8 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 STACKED = ('tier3.mtu1500', 'tier3.mtu9000', 'classd')
-TREES = re.compile(r'tier3\.(tree\d+|mtu1500)|growth\.one(\.\w+)?|cores\.(1|one\.\d+)')
+TREES = re.compile(r'tier3\.(tree\d+|mtu1500)|growth\.one(\.(?!io_bound|hash_bound)\w+)?|'
+                   r'cores\.(1|one\.\d+)')
 VARIED = re.compile(r'growth\.|cores\.|tier3\.tree')
 # Each of them is plotted; a bench that renames one takes it off the page.
 PLOTTED = (STACKED, ('latency.10', 'latency.50', 'latency.80', 'classd.ack_latency'),
