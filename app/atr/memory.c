@@ -193,8 +193,9 @@ static void print_rings(const struct appliance *a)
 static void print_log(const struct appliance *a)
 {
 	bool commit = a->options.durability == ATR_DURABILITY_COMMIT;
-	double buffer = ATR_GROUP_BYTES_MAX + ATR_LOG_RECORDS_MAX * sizeof(struct atr_log_record) +
-			ATR_LOG_EVENTS_MAX * sizeof(uint64_t);
+	uint64_t buffer = ATR_GROUP_BYTES_MAX +
+			  ATR_LOG_RECORDS_MAX * sizeof(struct atr_log_record) +
+			  ATR_LOG_EVENTS_MAX * sizeof(uint64_t);
 	double datagrams = (double)ATR_ACK_DATAGRAMS_MAX * ATR_ACK_DATAGRAM_DEFAULT;
 	double sources = a->plan ? (double)a->plan->source_slots : 0;
 
