@@ -309,6 +309,20 @@ static int verifiers(struct appliance *a, char *error, size_t size)
 	return 0;
 }
 
+static struct atr_machine machine_of(struct appliance *a)
+{
+	return (struct atr_machine){
+		.ifaces = a->iface,
+		.iface_count = a->iface_count,
+		.neighbours = a->neighbours,
+		.state = a->state,
+		.shards = a->shard_count,
+		.class_d = a->options.durability == ATR_DURABILITY_COMMIT,
+		.feed_src_port = (uint16_t)a->options.feed_port,
+		.socket = SOCKET_ID_ANY,
+	};
+}
+
 static int control(struct appliance *a, char *error, size_t size)
 {
 	struct atr_control_config config = {
@@ -323,7 +337,9 @@ static int control(struct appliance *a, char *error, size_t size)
 		.payloads = a->payload_pool,
 		.rcu = a->rcu,
 		.program_slot = &a->program,
+		.governor = a->durable.governor,
 		.durability = a->options.durability,
+		.machine = machine_of(a),
 		.acker = a->durable.acker,
 		.verifier = a->verifier,
 		.verifiers = a->verifier_count,
@@ -331,6 +347,7 @@ static int control(struct appliance *a, char *error, size_t size)
 		.socket = SOCKET_ID_ANY,
 	};
 
+	a->durable.governor = NULL;
 	a->control = atr_control_create(&config, error, size);
 	if (!a->control)
 		return -ENOMEM;
@@ -341,19 +358,12 @@ static int control(struct appliance *a, char *error, size_t size)
 static int publish(struct appliance *a, const struct atr_plan *plan, uint64_t generation,
 		   char *error, size_t size)
 {
-	struct atr_machine machine = {
-		.ifaces = a->iface,
-		.iface_count = a->iface_count,
-		.neighbours = a->neighbours,
-		.state = a->state,
-		.shards = a->shard_count,
-		.class_d = a->options.durability == ATR_DURABILITY_COMMIT,
-		.feed_src_port = (uint16_t)a->options.feed_port,
-		.socket = SOCKET_ID_ANY,
-	};
-	struct atr_program *program = atr_program_create(plan, generation, &machine, error, size);
+	struct atr_machine machine = machine_of(a);
+	struct atr_program *program;
 	int rc;
 
+	machine.before = a->program;
+	program = atr_program_create(plan, generation, &machine, error, size);
 	if (!program)
 		return -EINVAL;
 	durable_windows(&a->durable, program, &a->tag_key);
@@ -391,9 +401,12 @@ int appliance_create(struct appliance *a, char *error, size_t size)
 		return rc;
 	/* Generation 0 refuses everything; a plan follows it as it would on a running appliance. */
 	rc = publish(a, NULL, 0, error, size);
+	if (rc == 0 && a->plan)
+		rc = publish(a, a->plan, a->plan->generation, error, size);
+	/* From here on it goes when another is in force. */
 	if (rc == 0 && a->plan) {
-		a->plan->generation = 1;
-		rc = publish(a, a->plan, 1, error, size);
+		a->program->owns_plan = true;
+		a->plan = NULL;
 	}
 	if (rc == 0)
 		rc = durable_identities(&a->durable, a->control->identity, error, size);

@@ -39,7 +39,7 @@ struct verifier_lcore {
 
 struct appliance {
 	struct options options;
-	struct atr_plan *plan; /* NULL: none in force */
+	struct atr_plan *plan; /* until it is published, then NULL; the program has it */
 	struct atr_iface iface[ATR_PORTS_MAX];
 	char port_line[ATR_PORTS_MAX][512]; /* atr_port_describe */
 	unsigned int iface_count;

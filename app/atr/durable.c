@@ -51,6 +51,7 @@ static struct atr_signer *key(const char *state, const char *name, char *error, 
 struct progress {
 	unsigned int shard;
 	uint64_t started_tsc, shown_tsc;
+	struct recall *recall;
 };
 
 static void on_progress(void *context, uint64_t bytes, uint64_t total, uint64_t leaves)
@@ -68,6 +69,15 @@ static void on_progress(void *context, uint64_t bytes, uint64_t total, uint64_t 
 	       (double)bytes * 1e-6 / seconds);
 }
 
+static int on_governs(void *context, const struct atr_plan *plan,
+		      const struct atr_record_hdr *record, const uint8_t *body)
+{
+	const struct progress *p = context;
+
+	(void)plan;
+	return recall_keep(p->recall, p->shard, record, body);
+}
+
 static void on_passed_over(void *context, const char *sentence)
 {
 	const struct progress *p = context;
@@ -78,7 +88,8 @@ static void on_passed_over(void *context, const char *sentence)
 static int read_log(struct durable *d, const struct options *options, unsigned int shard,
 		    char *error, size_t size)
 {
-	struct progress progress = {.shard = shard, .started_tsc = rte_rdtsc()};
+	struct progress progress = {
+		.shard = shard, .started_tsc = rte_rdtsc(), .recall = &d->recall};
 	struct atr_checkpoint anchored;
 	char anchor_name[ATR_ANCHOR_FILE_MAX];
 	struct atr_recovery_params params = {.name = d->shard[shard].directory,
@@ -89,6 +100,7 @@ static int read_log(struct durable *d, const struct options *options, unsigned i
 					     .snapshots = d->shard[shard].directory,
 					     .context = &progress,
 					     .passed_over = on_passed_over,
+					     .governs = on_governs,
 					     .progress = on_progress};
 	uint8_t key[ATR_PUBLIC_KEY_SIZE];
 	int rc = 0;
@@ -197,34 +209,6 @@ int durable_open(struct durable *d, const struct options *options, unsigned int 
 	return open_logs(d, options, error, size);
 }
 
-/* --- The plan --- */
-
-int durable_plan(struct durable *d, const struct options *options, struct atr_plan **plan,
-		 char *error, size_t size)
-{
-	struct atr_plan *logged = NULL;
-	int rc = atr_recovery_plan(d->recovery, d->shards, &logged, error, size);
-
-	*plan = logged;
-	if (rc < 0 || !options->pipeline)
-		return rc;
-	*plan = atr_plan_load_file(options->pipeline, error, size);
-	if (!*plan || !logged) {
-		atr_plan_free(logged);
-		return *plan ? 0 : -EINVAL;
-	}
-	if (memcmp((*plan)->digest, logged->digest, ATR_HASH_SIZE) != 0) {
-		snprintf(error, size,
-			 "--pipeline %s differs from the plan in force, which is in the log (%s); "
-			 "leave --pipeline out, or start with an empty log",
-			 options->pipeline, d->shard[0].directory);
-		rc = -EEXIST;
-	}
-	atr_plan_free(*plan);
-	*plan = logged;
-	return rc;
-}
-
 /* --- Writing --- */
 
 static void *log_main(void *argument)
@@ -283,12 +267,14 @@ static int open_one(struct durable *d, const struct options *options, unsigned i
 
 static int make_acker(struct durable *d, const struct atr_plan *plan, char *error, size_t size)
 {
-	const struct atr_acker_params params = {.realm = plan->realm,
-						.epoch = (uint32_t)d->epoch,
-						.sources = plan->source_slots,
-						.shards = d->shards,
-						.datagram_max = ATR_ACK_DATAGRAM_DEFAULT,
-						.signer = d->acks_key};
+	const struct atr_acker_params params = {
+		.realm = plan->realm,
+		.epoch = (uint32_t)d->epoch,
+		/* A plan that can change may get any. */
+		.sources = plan->governance.present ? ATR_ID_MAX + 1 : plan->source_slots,
+		.shards = d->shards,
+		.datagram_max = ATR_ACK_DATAGRAM_DEFAULT,
+		.signer = d->acks_key};
 
 	d->acker = atr_acker_create(&params, error, size);
 	return d->acker ? 0 : -ENOMEM;
@@ -335,7 +321,7 @@ int durable_start(struct durable *d, const struct options *options, const struct
 	}
 	d->running = true;
 	for (unsigned int s = 0; rc == 0 && s < d->shards; s++)
-		if (!atr_replay_plan(d->recovery[s].replay))
+		if (atr_replay_generation(d->recovery[s].replay) < plan->generation)
 			rc = atr_genesis(d->shard[s].log, plan, wait_log, NULL, error, size);
 	return rc;
 }
@@ -437,6 +423,8 @@ void durable_close(struct durable *d)
 		if (log->storage)
 			log->storage->ops->destroy(log->storage);
 	}
+	recall_free(&d->recall);
+	atr_governor_free(d->governor);
 	atr_anchor_close(d->anchor);
 	atr_acker_free(d->acker);
 	atr_signer_free(d->checkpoint_key);

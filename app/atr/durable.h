@@ -21,6 +21,7 @@
 #include "../../lib/shard/shard.h"
 #include "../../lib/sign/sign.h"
 #include "options.h"
+#include "recall.h"
 
 struct shard_log {
 	char directory[4096];
@@ -41,6 +42,8 @@ struct durable {
 	struct atr_anchor *anchor; /* NULL: none was asked for */
 	double recovery_seconds;
 	uint64_t recovery_events;
+	struct recall recall;
+	struct atr_governor *governor; /* as the log left it; whoever takes it sets it to NULL */
 	pthread_t thread;
 	bool running;
 	bool stop; /* writer: control lcore; reader: the log thread */
@@ -52,13 +55,14 @@ struct durable {
 int durable_open(struct durable *d, const struct options *options, unsigned int shards,
 		 uint32_t epoch, char *error, size_t size);
 
-/* The plan in force: the log's; for an empty log, or without one, --pipeline's. *plan is NULL where
- * there is none, and the caller's to free. A FILE that differs from the log's plan is refused. */
+/* The plan in force: the log's (or that of a change which is durable there and was not put in
+ * force); for an empty log, or without one, --pipeline's. *plan is NULL where there is none, and
+ * the caller's to free. A FILE that is neither the log's plan nor its first one is refused. */
 int durable_plan(struct durable *d, const struct options *options, struct atr_plan **plan,
 		 char *error, size_t size);
 
-/* Opens the logs for writing, cuts torn tails (and says so), starts the log thread, and makes the
- * plan the first record of an empty log. */
+/* Opens the logs for writing, cuts torn tails (and says so), starts the log thread, and brings the
+ * plan into logs that lack it: it is the first record of an empty one. */
 int durable_start(struct durable *d, const struct options *options, const struct atr_plan *plan,
 		  char *error, size_t size);
 

@@ -65,6 +65,27 @@ static int open_reader(struct appliance *a, unsigned int shard, char *error, siz
 	return 0;
 }
 
+static const struct atr_plan *plan_of(void *context, uint64_t generation)
+{
+	const struct appliance *a = context;
+
+	return atr_control_plan(a->control, generation);
+}
+
+static void hold(void *context)
+{
+	struct appliance *a = context;
+
+	pthread_mutex_lock(&a->control->past_lock);
+}
+
+static void release(void *context)
+{
+	struct appliance *a = context;
+
+	pthread_mutex_unlock(&a->control->past_lock);
+}
+
 int gaps_start(struct appliance *a, char *error, size_t size)
 {
 	struct gaps *gaps = &a->gaps;
@@ -73,7 +94,10 @@ int gaps_start(struct appliance *a, char *error, size_t size)
 	if (!a->durable.running || a->options.durability != ATR_DURABILITY_COMMIT)
 		return 0;
 	gaps->server.bridge = &a->bridge;
-	gaps->server.plan = a->plan;
+	gaps->server.plan = plan_of;
+	gaps->server.hold = hold;
+	gaps->server.release = release;
+	gaps->server.context = a;
 	gaps->server.ifaces = a->iface;
 	gaps->server.feed_port = (uint16_t)a->options.feed_port;
 	gaps->server.datagram_max = datagram_max(a);

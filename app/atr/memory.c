@@ -144,11 +144,12 @@ static uint64_t state_keys(const struct appliance *a)
 
 static double window_bytes(const struct appliance *a)
 {
+	const struct atr_plan *plan = a->program->plan;
 	double bytes = 0;
 
-	for (uint32_t s = 0; a->plan && s < a->plan->source_slots; s++)
-		if (a->plan->sources[s].present)
-			bytes += (double)atr_window_footprint(a->plan->sources[s].window);
+	for (uint32_t s = 0; plan && s < plan->source_slots; s++)
+		if (plan->sources[s].present)
+			bytes += (double)atr_window_footprint(plan->sources[s].window);
 	return bytes;
 }
 
@@ -192,8 +193,9 @@ static void print_rings(const struct appliance *a)
 static void print_log(const struct appliance *a)
 {
 	bool commit = a->options.durability == ATR_DURABILITY_COMMIT;
-	double buffer = ATR_GROUP_BYTES_MAX + ATR_LOG_RECORDS_MAX * sizeof(struct atr_log_record) +
-			ATR_LOG_EVENTS_MAX * sizeof(uint64_t);
+	uint64_t buffer = ATR_GROUP_BYTES_MAX +
+			  ATR_LOG_RECORDS_MAX * sizeof(struct atr_log_record) +
+			  ATR_LOG_EVENTS_MAX * sizeof(uint64_t);
 	double datagrams = (double)ATR_ACK_DATAGRAMS_MAX * ATR_ACK_DATAGRAM_DEFAULT;
 	double sources = a->plan ? (double)a->plan->source_slots : 0;
 

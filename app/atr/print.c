@@ -41,15 +41,16 @@ static void print_logs(const struct durable *d)
 
 void appliance_print(const struct appliance *a)
 {
+	const struct atr_plan *plan = a->program->plan;
+
 	printf("atr %s, durability %s: epoch %u\n", ATR_VERSION,
 	       atr_durability_name(a->options.durability), atr_state_epoch(a->state));
 	print_logs(&a->durable);
-	if (a->plan)
+	if (plan)
 		printf("plan '%s' version %u, realm %016" PRIx64
 		       ": %u sources, %u topics, %u types, %u rules, %u feeds\n",
-		       a->plan->name, a->plan->version, a->plan->realm, a->plan->source_count,
-		       a->plan->topic_count, a->plan->type_count, a->plan->rule_count,
-		       a->plan->feed_count);
+		       plan->name, plan->version, plan->realm, plan->source_count,
+		       plan->topic_count, plan->type_count, plan->rule_count, plan->feed_count);
 	else
 		printf("no plan: everything is refused with no_plan (give --pipeline FILE)\n");
 	for (unsigned int i = 0; i < a->iface_count; i++)

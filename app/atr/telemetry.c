@@ -22,7 +22,7 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct appliance *appliance;
 static bool ended; /* set before the pointer is taken away, so that nobody queues up any more */
 
-static uint64_t offset_of(const char *params)
+uint64_t telemetry_offset(const char *params)
 {
 	return params ? strtoull(params, NULL, 10) : 0;
 }
@@ -43,9 +43,10 @@ int telemetry_next(struct rte_tel_data *list, uint64_t at, unsigned int *shown,
 
 static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	const struct appliance *a = appliance;
+	struct appliance *a = appliance;
 	static const char *const phases[] = {"serving", "draining", "stopping"};
-	char text[2 * sizeof(a->plan->digest) + 1];
+	const struct atr_plan *plan;
+	char text[2 * sizeof(plan->digest) + 1];
 
 	(void)cmd;
 	(void)params;
@@ -57,17 +58,20 @@ static int status(const char *cmd, const char *params, struct rte_tel_data *d)
 	telemetry_keys(a, d);
 	rte_tel_data_add_dict_u64(d, "epoch", atr_state_epoch(a->state));
 	rte_tel_data_add_dict_u64(d, "uptime_s", (rte_rdtsc() - a->started_tsc) / rte_get_tsc_hz());
-	rte_tel_data_add_dict_string(d, "plan", a->plan ? a->plan->name : "none");
-	if (a->plan) {
-		rte_tel_data_add_dict_u64(d, "plan_version", a->plan->version);
-		rte_tel_data_add_dict_u64(d, "generation", a->plan->generation);
-		atr_hex_encode(a->plan->digest, sizeof(a->plan->digest), text);
+	pthread_mutex_lock(&a->control->readers);
+	plan = __atomic_load_n(&a->program, __ATOMIC_ACQUIRE)->plan;
+	rte_tel_data_add_dict_string(d, "plan", plan ? plan->name : "none");
+	if (plan) {
+		rte_tel_data_add_dict_u64(d, "plan_version", plan->version);
+		rte_tel_data_add_dict_u64(d, "generation", plan->generation);
+		atr_hex_encode(plan->digest, sizeof(plan->digest), text);
 		rte_tel_data_add_dict_string(d, "plan_digest", text);
-		snprintf(text, sizeof(text), "%016" PRIx64, a->plan->realm);
+		snprintf(text, sizeof(text), "%016" PRIx64, plan->realm);
 		rte_tel_data_add_dict_string(d, "realm", text);
-		rte_tel_data_add_dict_u64(d, "udp_port", a->plan->udp_port);
-		rte_tel_data_add_dict_u64(d, "state_types", telemetry_state_types(a->plan));
+		rte_tel_data_add_dict_u64(d, "udp_port", plan->udp_port);
+		rte_tel_data_add_dict_u64(d, "state_types", telemetry_state_types(plan));
 	}
+	pthread_mutex_unlock(&a->control->readers);
 	rte_tel_data_add_dict_u64(d, "shards", a->shard_count);
 	rte_tel_data_add_dict_u64(d, "data_lcores", a->lcore_count);
 	rte_tel_data_add_dict_u64(d, "control_lcore", rte_get_main_lcore());
@@ -155,7 +159,7 @@ static int ledger(const char *cmd, const char *params, struct rte_tel_data *d)
 static int reasons(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	struct atr_ledger_reading r;
-	uint64_t at = offset_of(params);
+	uint64_t at = telemetry_offset(params);
 	unsigned int shown = 0;
 	int rc = appliance_ledger(appliance, &r);
 
@@ -252,14 +256,13 @@ static void feed_entry(struct rte_tel_data *one, const struct atr_feed *feed,
 }
 
 /* Feeds of every shard, one after the other; the offset counts (feed, shard) pairs. */
-static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
+static int list_feeds(const struct atr_program *program, const char *params, struct rte_tel_data *d)
 {
-	const struct atr_plan *plan = appliance->plan;
-	uint64_t at = offset_of(params), pairs;
+	const struct atr_plan *plan = program->plan;
+	uint64_t at = telemetry_offset(params), pairs;
 	unsigned int shown = 0;
 	int rc;
 
-	(void)cmd;
 	rte_tel_data_start_dict(d);
 	pairs = plan ? (uint64_t)plan->feed_slots * appliance->shard_count : 0;
 	for (; at < pairs; at++) {
@@ -280,36 +283,15 @@ static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
-static int sources(const char *cmd, const char *params, struct rte_tel_data *d)
+static int feeds(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	const struct atr_plan *plan = appliance->plan;
-	uint64_t at = offset_of(params);
-	unsigned int shown = 0;
 	int rc;
 
 	(void)cmd;
-	rte_tel_data_start_dict(d);
-	for (; plan && at < plan->source_slots; at++) {
-		const struct atr_source_state *state = &appliance->program->source[at];
-		struct rte_tel_data *one;
-		char key[16];
-
-		if (!plan->sources[at].present)
-			continue;
-		rc = telemetry_next(d, at, &shown, &one);
-		if (rc <= 0)
-			return rc;
-		rte_tel_data_add_dict_string(one, "name", plan->sources[at].name);
-		rte_tel_data_add_dict_u64(one, "shard", at % appliance->shard_count);
-		rte_tel_data_add_dict_u64(one, "floor", atr_window_floor(state->window));
-		rte_tel_data_add_dict_u64(one, "next", atr_window_top(state->window));
-		/* Class D reserves nothing: the log itself says what was admitted. */
-		if (state->reserve->reserved != UINT64_MAX)
-			rte_tel_data_add_dict_u64(one, "reserved", state->reserve->reserved);
-		snprintf(key, sizeof(key), "%" PRIu64, at);
-		rte_tel_data_add_dict_container(d, key, one, 0);
-	}
-	return 0;
+	pthread_mutex_lock(&appliance->control->readers);
+	rc = list_feeds(__atomic_load_n(&appliance->program, __ATOMIC_ACQUIRE), params, d);
+	pthread_mutex_unlock(&appliance->control->readers);
+	return rc;
 }
 
 static int quarantine(const char *cmd, const char *params, struct rte_tel_data *d)
@@ -333,7 +315,7 @@ static int quarantine(const char *cmd, const char *params, struct rte_tel_data *
 
 static int shards(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	uint64_t at = offset_of(params);
+	uint64_t at = telemetry_offset(params);
 	unsigned int shown = 0;
 	int rc;
 
@@ -413,7 +395,8 @@ static const struct {
 	{"/atr/path", path, NULL, "The stage table: the path of a packet. No parameters."},
 	{"/atr/stages", stages, NULL, "Calls, items and cycles by stage. No parameters."},
 	{"/atr/feeds", feeds, NULL, "Feeds of every shard. Parameter: offset."},
-	{"/atr/sources", sources, NULL, "Sequence windows of sources. Parameter: offset."},
+	{"/atr/sources", NULL, telemetry_sources,
+	 "Sequence windows of sources. Parameter: offset."},
 	{"/atr/shards", shards, NULL, "Data path by shard. Parameter: offset."},
 	{"/atr/control", control, NULL, "The control lcore's work. No parameters."},
 	{"/atr/overload", NULL, telemetry_overload,
@@ -431,6 +414,8 @@ static const struct {
 	 "An event's place, feeds and proof. Parameter: SOURCE:SEQUENCE or SOURCE:UUID."},
 	{"/atr/events", NULL, telemetry_events,
 	 "Events of a source, from the log. Parameters: SOURCE,FIRST,LAST[,SHARD,LEAF,EVENT]."},
+	{"/atr/governance", NULL, telemetry_governance,
+	 "The plan in force, and what is under way to change it. No parameters."},
 	{"/atr/checkpoint", NULL, telemetry_checkpoint,
 	 "Newest signed checkpoint, as hex. Parameter: shard."},
 	{"/atr/quarantine", quarantine, NULL, "The quarantine writer. No parameters."},

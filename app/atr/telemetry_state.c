@@ -180,3 +180,45 @@ int telemetry_states(struct appliance *a, const char *params, struct rte_tel_dat
 	follow_leave(&a->follow);
 	return rc < 0 ? rc : 0;
 }
+
+static int list_sources(const struct appliance *a, const struct atr_program *program,
+			const char *params, struct rte_tel_data *d)
+{
+	const struct atr_plan *plan = program->plan;
+	uint64_t at = telemetry_offset(params);
+	unsigned int shown = 0;
+	int rc;
+
+	rte_tel_data_start_dict(d);
+	for (; plan && at < plan->source_slots; at++) {
+		const struct atr_source_state *state = &program->source[at];
+		struct rte_tel_data *one;
+		char key[16];
+
+		if (!plan->sources[at].present)
+			continue;
+		rc = telemetry_next(d, at, &shown, &one);
+		if (rc <= 0)
+			return rc;
+		rte_tel_data_add_dict_string(one, "name", plan->sources[at].name);
+		rte_tel_data_add_dict_u64(one, "shard", at % a->shard_count);
+		rte_tel_data_add_dict_u64(one, "floor", atr_window_floor(state->window));
+		rte_tel_data_add_dict_u64(one, "next", atr_window_top(state->window));
+		/* Class D reserves nothing: the log itself says what was admitted. */
+		if (state->reserve->reserved != UINT64_MAX)
+			rte_tel_data_add_dict_u64(one, "reserved", state->reserve->reserved);
+		snprintf(key, sizeof(key), "%" PRIu64, at);
+		rte_tel_data_add_dict_container(d, key, one, 0);
+	}
+	return 0;
+}
+
+int telemetry_sources(struct appliance *a, const char *params, struct rte_tel_data *d)
+{
+	int rc;
+
+	pthread_mutex_lock(&a->control->readers);
+	rc = list_sources(a, __atomic_load_n(&a->program, __ATOMIC_ACQUIRE), params, d);
+	pthread_mutex_unlock(&a->control->readers);
+	return rc;
+}

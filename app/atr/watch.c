@@ -15,7 +15,7 @@ static const char *state_name(unsigned int state, char name[NAME_MAX_BYTES])
 	unsigned int n;
 	const char *lower = atr_load_name(state);
 
-	for (n = 0; lower[n] && n < NAME_MAX_BYTES - 1; n++)
+	for (n = 0; n < NAME_MAX_BYTES - 1 && lower[n]; n++)
 		name[n] = (char)toupper((unsigned char)lower[n]);
 	name[n] = '\0';
 	return name;

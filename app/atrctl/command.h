@@ -42,5 +42,6 @@ int cmd_putback(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
+int cmd_governance(int argc, char **argv);
 
 #endif

@@ -48,4 +48,24 @@ void judge_datagram(struct judge *judge, const uint8_t *data, size_t length, uin
 bool judge_envelope_signature(const struct atr_plan *plan, const struct atr_envelope *envelope,
 			      uint64_t now_ns, uint8_t *reason);
 
+/* Gates by themselves, for one event or envelope under a plan; ATR_OK or the reason.
+ *
+ * Gate schema of event i of a frame: topic, type, fields. */
+uint8_t judge_event_schema(const struct atr_plan *plan, const struct atr_frame *frame,
+			   unsigned int i);
+
+/* What an envelope's names mean in a plan; NULL where it has none of the name. */
+struct envelope_parties {
+	const struct atr_source *source;
+	const struct atr_topic *topic;
+	const struct atr_type *type;
+};
+/* Gate schema of an envelope. where (size bytes) gets the JSON pointer of what does not fit. */
+uint8_t judge_envelope_schema(const struct atr_plan *plan, const struct atr_envelope *envelope,
+			      struct envelope_parties *parties, char *where, size_t size);
+
+/* Gate ruleset: what has passed the gate schema, by ids. */
+uint8_t judge_ruleset(const struct atr_plan *plan, const struct atr_source *source, uint32_t topic,
+		      uint32_t type);
+
 #endif

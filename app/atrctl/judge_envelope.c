@@ -44,31 +44,33 @@ bool judge_envelope_signature(const struct atr_plan *plan, const struct atr_enve
 	return false;
 }
 
-static uint8_t envelope_schema(const struct atr_plan *plan, struct verdict *v,
-			       const struct atr_source **source, const struct atr_topic **topic,
-			       const struct atr_type **type)
+uint8_t judge_envelope_schema(const struct atr_plan *plan, const struct atr_envelope *e,
+			      struct envelope_parties *p, char *where, size_t size)
 {
-	const struct atr_envelope *e = &v->envelope;
-	char where[VERDICT_DETAIL / 2] = "";
-	uint8_t reason;
-
-	*source = atr_plan_source_named(plan, e->source->string, e->source->string_length);
-	*topic = atr_plan_topic_named(plan, e->topic->string, e->topic->string_length);
-	*type = atr_plan_type_named(plan, e->type->string, e->type->string_length);
-	if (!*source)
+	p->source = atr_plan_source_named(plan, e->source->string, e->source->string_length);
+	p->topic = atr_plan_topic_named(plan, e->topic->string, e->topic->string_length);
+	p->type = atr_plan_type_named(plan, e->type->string, e->type->string_length);
+	if (!p->source)
 		return ATR_REASON_UNKNOWN_SOURCE;
-	if (!*topic)
+	if (!p->topic)
 		return ATR_REASON_UNKNOWN_TOPIC;
-	if (!*type || !(*type)->json)
+	if (!p->type || !p->type->json)
 		return ATR_REASON_UNKNOWN_TYPE;
-	reason = atr_schema_validate((*type)->json, e->payload, where, sizeof(where));
-	if (reason != ATR_OK) {
-		for (char *c = where; *c; c++)
-			if ((uint8_t)*c < ' ' || (uint8_t)*c >= 0x7f)
-				*c = '?';
-		snprintf(v->detail, sizeof(v->detail), "at payload%s%s", where[0] ? " " : "",
-			 where);
-	}
+	return atr_schema_validate(p->type->json, e->payload, where, size);
+}
+
+static uint8_t envelope_schema(const struct atr_plan *plan, struct verdict *v,
+			       struct envelope_parties *parties)
+{
+	char where[VERDICT_DETAIL / 2] = "";
+	uint8_t reason = judge_envelope_schema(plan, &v->envelope, parties, where, sizeof(where));
+
+	if (reason == ATR_OK || !parties->type || !parties->type->json)
+		return reason;
+	for (char *c = where; *c; c++)
+		if ((uint8_t)*c < ' ' || (uint8_t)*c >= 0x7f)
+			*c = '?';
+	snprintf(v->detail, sizeof(v->detail), "at payload%s%s", where[0] ? " " : "", where);
 	return reason;
 }
 
@@ -93,24 +95,21 @@ static uint8_t envelope_gates(struct judge *judge, const uint8_t *data, size_t l
 			      uint64_t now_ns, struct verdict *v)
 {
 	const struct atr_plan *plan = judge->plan;
-	const struct atr_source *source = NULL;
-	const struct atr_topic *topic = NULL;
-	const struct atr_type *type = NULL;
+	struct envelope_parties parties = {0};
 	uint8_t reason;
 
-	reason = plan ? envelope_schema(plan, v, &source, &topic, &type) : ATR_OK;
+	reason = plan ? envelope_schema(plan, v, &parties) : ATR_OK;
 	if (reason == ATR_OK)
 		reason = atr_envelope_canonical(&v->envelope, (const char *)data, length);
 	if (reason == ATR_OK && plan) {
 		judge_envelope_signature(plan, &v->envelope, now_ns, &reason);
 		v->signature_checked = true;
 	}
-	if (reason == ATR_OK && plan && !atr_plan_action(plan, source, topic->id, type->id))
-		reason = ATR_REASON_NOT_ALLOWED;
-	if (reason == ATR_OK && plan && source->level < topic->level)
-		reason = ATR_REASON_LEVEL;
+	if (reason == ATR_OK && plan)
+		reason = judge_ruleset(plan, parties.source, parties.topic->id, parties.type->id);
 	if (reason == ATR_OK)
-		reason = envelope_identity(judge, &v->envelope, source, data, length, now_ns);
+		reason = envelope_identity(judge, &v->envelope, parties.source, data, length,
+					   now_ns);
 	return reason;
 }
 

@@ -15,8 +15,8 @@ static void refuse_rest(struct verdict *v, uint8_t reason)
 			v->event[i] = reason;
 }
 
-static uint8_t event_schema(const struct atr_plan *plan, const struct atr_frame *frame,
-			    unsigned int i)
+uint8_t judge_event_schema(const struct atr_plan *plan, const struct atr_frame *frame,
+			   unsigned int i)
 {
 	const struct atr_packet *packet = &frame->packets[i];
 	const struct atr_type *type = atr_plan_type(plan, packet->type_id);
@@ -46,12 +46,12 @@ static uint8_t event_canonical(const struct atr_plan *plan, const struct atr_fra
 				       length, packet->flags & ATR_FLAG_ARENA);
 }
 
-static uint8_t event_ruleset(const struct atr_plan *plan, const struct atr_source *source,
-			     const struct atr_packet *packet)
+uint8_t judge_ruleset(const struct atr_plan *plan, const struct atr_source *source, uint32_t topic,
+		      uint32_t type)
 {
-	if (!atr_plan_action(plan, source, packet->topic_id, packet->type_id))
+	if (!atr_plan_action(plan, source, topic, type))
 		return ATR_REASON_NOT_ALLOWED;
-	if (source->level < atr_plan_topic(plan, packet->topic_id)->level)
+	if (source->level < atr_plan_topic(plan, topic)->level)
 		return ATR_REASON_LEVEL;
 	return ATR_OK;
 }
@@ -125,7 +125,7 @@ static void judge_schema_and_canonical(const struct atr_plan *plan, struct verdi
 	uint8_t whole;
 
 	for (unsigned int i = 0; plan && i < v->events; i++)
-		v->event[i] = event_schema(plan, &v->frame, i);
+		v->event[i] = judge_event_schema(plan, &v->frame, i);
 	whole = atr_frame_canonical(&v->frame);
 	if (whole != ATR_OK)
 		refuse_rest(v, whole);
@@ -163,8 +163,9 @@ void judge_frame(struct judge *judge, const uint8_t *data, size_t length, uint64
 			refuse_rest(v, reason);
 		for (unsigned int i = 0; i < v->events; i++)
 			if (v->event[i] == ATR_OK)
-				v->event[i] =
-					event_ruleset(judge->plan, source, &v->frame.packets[i]);
+				v->event[i] = judge_ruleset(judge->plan, source,
+							    v->frame.packets[i].topic_id,
+							    v->frame.packets[i].type_id);
 	}
 	identify(judge, v, leaf);
 	conclude(v);

@@ -29,6 +29,8 @@ static const struct command commands[] = {
 	{"log", "verify, prove, export: the log as anybody can check it", cmd_log},
 	{"snapshot", "show a snapshot of a log's state, or make it again from the log",
 	 cmd_snapshot},
+	{"governance", "change the plan of a running appliance; what was changed, and why",
+	 cmd_governance},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -144,6 +144,7 @@ static int set(const char *command, const struct option *o, char **values)
 {
 	struct option_loss *loss = o->target;
 	struct option_u64 *number = o->target;
+	struct option_list *list = o->target;
 
 	switch (o->kind) {
 	case OPTION_FLAG: *(bool *)o->target = true; return 0;
@@ -158,6 +159,13 @@ static int set(const char *command, const struct option *o, char **values)
 		    parse_u64(values[1], 0, UINT64_MAX, &loss->seed))
 			return wrong(command, o, values[0]);
 		loss->given = true;
+		return 0;
+	case OPTION_LIST:
+		if (list->count == OPTION_LIST_MAX) {
+			usage_error(command, "more than %d of %s", OPTION_LIST_MAX, o->metavar);
+			return -EINVAL;
+		}
+		list->value[list->count++] = values[0];
 		return 0;
 	case OPTION_ADDRESS:
 		return parse_address(values[0], o->target) ? wrong(command, o, values[0]) : 0;
@@ -243,8 +251,9 @@ int options_parse(const struct usage *usage, const struct option *table, int arg
 		if (argv[i][0] == '-' && argv[i][1] != '\0') {
 			err = take(table, argc, argv, &i);
 		} else if (positional) {
-			*(const char **)positional->target = argv[i];
-			positional = find(positional + 1, "", 0);
+			err = set(argv[0], positional, &argv[i]);
+			if (positional->kind != OPTION_LIST)
+				positional = find(positional + 1, "", 0);
 		} else {
 			usage_error(argv[0], "'%s' is not expected; 'atrctl %s --help' teaches",
 				    argv[i], argv[0]);

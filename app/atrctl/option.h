@@ -7,11 +7,19 @@
 #include <stdint.h>
 
 enum option_kind {
-	OPTION_FLAG,   /* bool */
-	OPTION_STRING, /* const char *, points into argv */
-	OPTION_U64,    /* struct option_u64 */
-	OPTION_LOSS,   /* struct option_loss: two arguments, percent and seed */
-	OPTION_ADDRESS /* struct address: IP:PORT, or IP alone where allowed */
+	OPTION_FLAG,    /* bool */
+	OPTION_STRING,  /* const char *, points into argv */
+	OPTION_U64,     /* struct option_u64 */
+	OPTION_LOSS,    /* struct option_loss: two arguments, percent and seed */
+	OPTION_ADDRESS, /* struct address: IP:PORT, or IP alone where allowed */
+	OPTION_LIST     /* struct option_list; as a positional argument it takes all that follow */
+};
+
+#define OPTION_LIST_MAX 64
+
+struct option_list {
+	const char *value[OPTION_LIST_MAX]; /* point into argv */
+	unsigned int count;
 };
 
 struct option_u64 {
@@ -32,8 +40,8 @@ struct address {
 };
 
 struct option {
-	const char
-		*name; /* with its dashes; "" is a positional argument (OPTION_STRING), in order */
+	const char *name; /* with its dashes; "" is a positional argument (OPTION_STRING or
+			     OPTION_LIST), in order */
 	const char *metavar;
 	const char *help;
 	enum option_kind kind;

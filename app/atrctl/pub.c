@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "interrupt.h"
 
 #define TREE_MAX    65536
 #define MTU_MIN     576
@@ -44,23 +45,6 @@ static const struct usage usage = {
 	"      --generate 100000 --topic quake.ci --type quake --as frames \\\n"
 	"      --no-acks --first-sequence 1 --save in.pcap --from 10.77.0.2:4000",
 };
-
-volatile sig_atomic_t pub_interrupted;
-
-static void on_signal(int number)
-{
-	(void)number;
-	pub_interrupted = 1;
-}
-
-/* The second signal ends the program at once. */
-static void catch_signals(void)
-{
-	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
 
 static int check_frames(const struct pub_options *o)
 {
@@ -116,9 +100,8 @@ static int open_all(struct pub *pub, char *error)
 	struct pub_options *o = &pub->options;
 
 	pub->parser = atr_json_parser_create();
-	pub->reply_parser = atr_json_parser_create();
 	pub->buffers = malloc(sizeof(*pub->buffers));
-	if (!pub->parser || !pub->reply_parser || !pub->buffers) {
+	if (!pub->parser || !pub->buffers) {
 		snprintf(error, ERROR_SIZE, "out of memory");
 		return -ENOMEM;
 	}
@@ -147,8 +130,6 @@ static void close_all(struct pub *pub)
 	free(pub->buffers);
 	if (pub->parser)
 		atr_json_parser_destroy(pub->parser);
-	if (pub->reply_parser)
-		atr_json_parser_destroy(pub->reply_parser);
 }
 
 static int publish(struct pub *pub, char *error)
@@ -157,7 +138,7 @@ static int publish(struct pub *pub, char *error)
 
 	if (output_open(&pub->output, &pub->options.output, error))
 		return usage_error("pub", "%s", error);
-	catch_signals();
+	interrupt_catch();
 	progress_start(&pub->progress, pub->options.progress);
 	pub->output.progress = &pub->progress;
 	if (strcmp(pub->options.as, "frames") == 0)
@@ -175,7 +156,7 @@ static int publish(struct pub *pub, char *error)
 		usage_error("pub", "stopped: %s", error);
 		return EXIT_NEGATIVE;
 	}
-	return pub_interrupted ? EXIT_NEGATIVE : status;
+	return interrupt_seen ? EXIT_NEGATIVE : status;
 }
 
 static int execute(struct pub *pub, const struct option *table, int argc, char **argv)

@@ -5,7 +5,6 @@
 #define ATRCTL_PUB_H
 
 #include <jansson.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,14 +32,11 @@ struct pub_options {
 
 struct csv;
 
-/* Set by SIGINT and SIGTERM: what was read is still sent and reported, no more is read. */
-extern volatile sig_atomic_t pub_interrupted;
-
 struct pub {
 	struct pub_options options;
 	struct keyring ring;
 	struct atr_plan *plan;
-	struct atr_json_parser *parser, *reply_parser;
+	struct atr_json_parser *parser;
 	struct envelope_buffers *buffers;
 	struct output output;
 	struct sequence_file *sequences;
@@ -80,7 +76,8 @@ void pub_csv_close(struct pub *pub);
 int pub_generate_open(struct pub *pub, char *error);
 int pub_generate_next(struct pub *pub, char *error);
 
-/* Publishes all input; 0 or -EINVAL with a sentence in error. */
+/* Publishes all input, until the first signal (interrupt.h): what was read is still sent and
+ * reported, no more is read. 0 or -EINVAL with a sentence in error. */
 int pub_frames_run(struct pub *pub, char *error);
 int pub_envelopes_run(struct pub *pub, char *error);
 

@@ -4,37 +4,11 @@
 #include "pub.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "../../lib/envelope/envelope.h"
-#include "../../lib/wire/frame.h"
-
-#define WAIT_DEFAULT_MS 500
-#define RETRIES_DEFAULT 3
-#define WINDOW_DEFAULT  256
-#define BACKOFF_MAX     16 /* times the first wait */
-#define POLL_MS         5
-#define REPLY_VERSION   1
-
-struct flight {
-	bool used;
-	uint8_t uuid[16];
-	uint8_t *data;
-	size_t length;
-	unsigned int sent; /* times */
-	uint8_t refusal;   /* last refusal that is worth a retry, or ATR_OK */
-	uint64_t due_ns;
-};
-
-struct window {
-	struct pub *pub;
-	struct flight *flight;
-	unsigned int size, used;
-	uint64_t wait_ns, retries;
-};
+#include "exchange.h"
+#include "interrupt.h"
 
 /* --- the next envelope, from the input or from the shuffled rest of it --- */
 
@@ -79,7 +53,7 @@ static int queue_fill(struct pub *pub, struct queue *q, char *error)
 
 	while (next_built(pub, &item)) {
 		if (q->count == q->capacity) {
-			size_t capacity = q->capacity ? 2 * q->capacity : WINDOW_DEFAULT;
+			size_t capacity = q->capacity ? 2 * q->capacity : EXCHANGE_WINDOW;
 			struct flight *larger = realloc(q->items, capacity * sizeof(*larger));
 
 			if (!larger) {
@@ -114,181 +88,50 @@ static int queue_next(struct pub *pub, struct queue *q, struct flight *out)
 	return 1;
 }
 
-/* --- replies --- */
+/* --- the conversation --- */
 
-static void land(struct window *w, struct flight *f, uint8_t outcome)
+static void landed(void *ctx, const struct flight *flight, int outcome)
 {
-	w->pub->outcome[outcome]++;
-	free(f->data);
-	memset(f, 0, sizeof(*f));
-	w->used--;
-}
+	struct pub *pub = ctx;
 
-static struct flight *find(struct window *w, const uint8_t uuid[16])
-{
-	for (unsigned int i = 0; i < w->size; i++)
-		if (w->flight[i].used && memcmp(w->flight[i].uuid, uuid, 16) == 0)
-			return &w->flight[i];
-	return NULL;
-}
-
-/* The outcome that a reply tells: ATR_OK, ATR_DUPLICATE or a reason. -EBADMSG if it is no reply. */
-static int reply_outcome(const struct atr_json *root)
-{
-	const struct atr_json *version = atr_json_member(root, "atr");
-	const struct atr_json *result = atr_json_member(root, "result");
-	const struct atr_json *reason = atr_json_member(root, "reason");
-	char name[NAME_SIZE];
-	uint8_t code;
-
-	if (!version || version->type != ATR_JSON_NUMBER || version->number != REPLY_VERSION ||
-	    !result || result->type != ATR_JSON_STRING)
-		return -EBADMSG;
-	if (atr_json_string_is(result, "admitted"))
-		return ATR_OK;
-	if (atr_json_string_is(result, "duplicate"))
-		return ATR_DUPLICATE;
-	if (!atr_json_string_is(result, "refused") || !reason || reason->type != ATR_JSON_STRING ||
-	    name_copy(reason, name))
-		return -EBADMSG;
-	code = atr_reason_by_name(name);
-	return code ? code : -EBADMSG;
-}
-
-/* Every reply names the class that the appliance runs in. */
-static void note_class(struct pub *pub, const struct atr_json *root)
-{
-	const struct atr_json *class = atr_json_member(root, "durability");
-
-	for (int d = ATR_DURABILITY_NONE; class && d <= ATR_DURABILITY_COMMIT; d++)
-		if (class->type == ATR_JSON_STRING &&
-		    atr_json_string_is(class, atr_durability_name((enum atr_durability)d)))
-			pub->durability = atr_durability_name((enum atr_durability)d);
-}
-
-static void take_reply(struct window *w, const char *text, size_t length)
-{
-	const struct atr_json *root, *id;
-	struct flight *f;
-	uint8_t uuid[16];
-	int outcome;
-
-	if (atr_json_parse(w->pub->reply_parser, text, length, &root, NULL) != ATR_OK ||
-	    root->type != ATR_JSON_OBJECT || (outcome = reply_outcome(root)) < 0) {
-		w->pub->foreign_replies++;
-		return;
-	}
-	id = atr_json_member(root, "id");
-	if (!id || id->type != ATR_JSON_STRING ||
-	    atr_uuid7_parse(id->string, id->string_length, uuid)) {
-		w->pub->foreign_replies++;
-		return;
-	}
-	note_class(w->pub, root);
-	f = find(w, uuid);
-	if (!f)
-		w->pub->extra_replies++;
-	else if (outcome != ATR_OK && outcome != ATR_DUPLICATE &&
-		 !atr_reason_is_final((uint8_t)outcome) && f->sent <= w->retries)
-		f->refusal = (uint8_t)outcome;
+	(void)flight;
+	if (outcome == EXCHANGE_UNANSWERED)
+		pub->unanswered++;
 	else
-		land(w, f, (uint8_t)outcome);
+		pub->outcome[outcome]++;
 }
 
-static void take_replies(struct window *w, int wait_ms)
+static void show_progress(struct pub *pub, const struct exchange *x)
 {
-	struct pollfd p = {.fd = w->pub->output.fd, .events = POLLIN};
-	char text[ATR_DATAGRAM_MAX];
-	ssize_t n;
-
-	if (wait_ms && poll(&p, 1, wait_ms) <= 0)
-		return;
-	/* A refused connection shows up here as an error; the retries will tell the user. */
-	while ((n = recv(p.fd, text, sizeof(text), 0)) >= 0)
-		take_reply(w, text, (size_t)n);
-}
-
-/* --- sending --- */
-
-static void send_flight(struct window *w, struct flight *f)
-{
-	uint64_t factor = UINT64_C(1) << (f->sent < 4 ? f->sent : 4);
-
-	output_send(&w->pub->output, f->data, f->length);
-	if (f->sent++)
-		w->pub->retransmissions++;
-	f->due_ns = now_monotonic_ns() + w->wait_ns * (factor < BACKOFF_MAX ? factor : BACKOFF_MAX);
-}
-
-static void retransmit_due(struct window *w)
-{
-	uint64_t now = now_monotonic_ns();
-
-	for (unsigned int i = 0; i < w->size; i++) {
-		struct flight *f = &w->flight[i];
-
-		if (!f->used || f->due_ns > now)
-			continue;
-		if (f->sent <= w->retries) {
-			send_flight(w, f);
-			continue;
-		}
-		if (f->refusal != ATR_OK) {
-			land(w, f, f->refusal);
-			continue;
-		}
-		w->pub->unanswered++;
-		free(f->data);
-		memset(f, 0, sizeof(*f));
-		w->used--;
-	}
-}
-
-static void launch(struct window *w, const struct flight *item)
-{
-	struct flight *f = w->flight;
-
-	while (f->used)
-		f++;
-	*f = *item;
-	f->used = true;
-	w->used++;
-	send_flight(w, f);
-}
-
-static void show_progress(struct window *w)
-{
-	struct pub *pub = w->pub;
-
 	if (progress_due(&pub->progress))
 		progress_show(
 			&pub->progress,
 			"envelopes: sent %llu, admitted %llu, waiting for %u, sent again %llu",
 			(unsigned long long)pub->envelopes,
-			(unsigned long long)pub->outcome[ATR_OK], w->used,
-			(unsigned long long)pub->retransmissions);
+			(unsigned long long)pub->outcome[ATR_OK], x->used,
+			(unsigned long long)x->resent);
 }
 
-static void converse(struct window *w, struct queue *q)
+static void converse(struct pub *pub, struct exchange *x, struct queue *q)
 {
 	struct flight item;
 	bool more = true;
 
-	w->pub->output.progress = NULL;
-	while ((more || w->used) && !pub_interrupted) {
-		if (more && w->used < w->size) {
-			more = queue_next(w->pub, q, &item) == 1;
+	pub->output.progress = NULL;
+	while ((more || x->used) && !interrupt_seen) {
+		if (more && exchange_room(x)) {
+			more = queue_next(pub, q, &item) == 1;
 			if (more)
-				launch(w, &item);
+				exchange_launch(x, &item);
 		}
-		take_replies(w, more && w->used < w->size ? 0 : POLL_MS);
-		retransmit_due(w);
-		show_progress(w);
+		exchange_turn(x, !more || !exchange_room(x));
+		show_progress(pub, x);
 	}
-	for (unsigned int i = 0; i < w->size; i++) {
-		w->pub->unanswered += w->flight[i].used;
-		free(w->flight[i].data);
-	}
+	pub->unanswered += x->used;
+	pub->retransmissions = x->resent;
+	pub->extra_replies = x->extra;
+	pub->foreign_replies = x->foreign;
+	pub->durability = x->durability;
 }
 
 static void save_only(struct pub *pub)
@@ -306,30 +149,31 @@ int pub_envelopes_run(struct pub *pub, char *error)
 {
 	const struct pub_options *o = &pub->options;
 	struct queue queue = {0};
-	struct window w = {
-		.pub = pub,
-		.size = o->window.given ? (unsigned int)o->window.value : WINDOW_DEFAULT,
-		.wait_ns = (o->wait_ms.given ? o->wait_ms.value : WAIT_DEFAULT_MS) * NS_PER_MS,
-		.retries = o->retries.given ? o->retries.value : RETRIES_DEFAULT,
+	struct exchange x = {
+		.output = &pub->output,
+		.wait_ms = o->wait_ms,
+		.retries = o->retries,
+		.window = o->window,
+		.final = atr_reason_is_final,
+		.landed = landed,
+		.ctx = pub,
 	};
-	int err = 0;
+	int err;
 
 	if (o->output.save) {
 		save_only(pub);
 		return 0;
 	}
-	w.flight = calloc(w.size, sizeof(*w.flight));
-	if (!w.flight) {
+	err = exchange_open(&x);
+	if (err)
 		snprintf(error, ERROR_SIZE, "out of memory; lower --window");
-		return -ENOMEM;
-	}
-	if (o->output.shuffle.given)
+	if (!err && o->output.shuffle.given)
 		err = queue_fill(pub, &queue, error);
 	if (!err)
-		converse(&w, &queue);
+		converse(pub, &x, &queue);
+	exchange_close(&x);
 	for (size_t i = queue.at; i < queue.count; i++)
 		free(queue.items[i].data);
 	free(queue.items);
-	free(w.flight);
 	return err;
 }

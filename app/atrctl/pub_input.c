@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interrupt.h"
+
 #define UNFIT_SHOWN 20
 
 static FILE *open_named(const char *path)
@@ -83,7 +85,7 @@ int pub_input_next(struct pub *pub, struct event_line *line, struct producer **p
 	char error[ERROR_SIZE];
 	int n;
 
-	while (!pub_interrupted && (n = text_next(pub, error)) != 0) {
+	while (!interrupt_seen && (n = text_next(pub, error)) != 0) {
 		if (n > 0)
 			n = event_line_parse(pub->parser, pub->text, pub->text_length, line, error);
 		if (n == 0)

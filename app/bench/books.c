@@ -110,9 +110,9 @@ void books_pass(struct books *sent)
 
 json_t *books_result(json_t *result, const struct books *sent)
 {
+	uint64_t all = sent->admitted + sent->refused + sent->duplicate;
 	json_t *checks = json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
-		(json_int_t)(sent->admitted + sent->refused + sent->duplicate), "admitted",
+		"{s:I, s:I, s:I, s:I, s:I, s:I}", "sent", (json_int_t)all, "admitted",
 		(json_int_t)books_admitted(), "refused", (json_int_t)books_refused(), "duplicates",
 		(json_int_t)books_duplicate(), "delivered", (json_int_t)books_delivered(),
 		"roots_verified", (json_int_t)rig.control->stats.roots_verified);

@@ -100,7 +100,7 @@ static void tree_with(const struct wrong *wrong, struct books *sent)
 static void tree_and_copy(struct books *sent)
 {
 	unsigned int tree = rig.config->tree;
-	struct rte_mbuf *copy[BENCH_SHARDS_MAX];
+	struct rte_mbuf *copy[BENCH_SHARDS_MAX] = {NULL};
 
 	rig_make_trees(1);
 	for (unsigned int s = 0; s < rig.shards; s++) {

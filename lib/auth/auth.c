@@ -14,7 +14,7 @@ static void key_of_frame(struct auth_key *key, const struct atr_frame *frame)
 	key->source = frame->hdr->source;
 	key->key = frame->hdr->key;
 	key->leaf_count = frame->hdr->leaf_count;
-	key->zero = 0;
+	key->serial = frame->key_serial;
 	memcpy(key->signature, frame->signature, ATR_SIGNATURE_SIZE);
 }
 
@@ -72,6 +72,7 @@ static void request_fill(struct atr_auth *auth, uint32_t tree)
 	atr_tree_head_init(&request->head, key->realm, key->source, key->key, key->leaf_count,
 			   key->root);
 	memcpy(request->signature, key->signature, ATR_SIGNATURE_SIZE);
+	request->key_serial = key->serial;
 	request->shard = auth->shard;
 	/* A request that came back without an answer must not pass for a proof. */
 	request->verdict = ATR_REASON_BAD_SIGNATURE;

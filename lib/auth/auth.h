@@ -11,6 +11,8 @@
  *     wait for each;
  *   - refused roots by the same key, so that a bad signature says nothing about the root and
  *     cannot make a good frame wait.
+ * Keys are told apart by serial, too (atr_plan_number_keys): once a plan revokes or replaces one,
+ * nothing that was proven, refused or asked under it is found any more.
  * Budgets are by source and by sender, the address that a frame came from. A sender whose root was
  * proven within the last minute may use all of a source's budget of pending roots and of the hold;
  * any other half of it, so that frames forged in a source's name leave the other half to the source
@@ -60,7 +62,8 @@ struct atr_root_request {
 	struct atr_tree_head head;
 	uint8_t signature[ATR_SIGNATURE_SIZE];
 	uint32_t shard;
-	uint8_t verdict; /* ATR_OK or a reason */
+	uint32_t key_serial; /* of the key that the head must be signed with */
+	uint8_t verdict;     /* ATR_OK or a reason */
 } __attribute__((aligned(64)));
 
 /* Nodes above a frame's leaf, hashed before its turn. */
@@ -138,10 +141,6 @@ unsigned int atr_auth_release(struct atr_auth *auth, void **cookies, uint8_t *re
 
 /* Takes every frame out of the hold, for shutdown; up to max a call, 0 when empty. */
 unsigned int atr_auth_drain(struct atr_auth *auth, void **cookies, unsigned int max);
-
-/* Forgets everything proven or refused under a key (revocation, plan change). Pending roots stay;
- * the caller checks the key again when they are released. Walks over all entries. */
-void atr_auth_forget(struct atr_auth *auth, uint32_t source, uint32_t key);
 
 struct atr_auth_stats {
 	uint64_t proven_frames;

@@ -139,24 +139,3 @@ unsigned int atr_auth_drain(struct atr_auth *auth, void **cookies, unsigned int 
 	}
 	return n;
 }
-
-void atr_auth_forget(struct atr_auth *auth, uint32_t source, uint32_t key)
-{
-	uint32_t i = auth->proven.newest;
-
-	while (i != AUTH_NONE) {
-		uint32_t older = auth->proven.link[i].older;
-
-		if (auth->tree[i].key.source == source && auth->tree[i].key.key == key)
-			auth_tree_drop(auth, i);
-		i = older;
-	}
-	i = auth->refused_lru.newest;
-	while (i != AUTH_NONE) {
-		uint32_t older = auth->refused_lru.link[i].older;
-
-		if (auth->refused[i].key.source == source && auth->refused[i].key.key == key)
-			auth_refused_drop(auth, i);
-		i = older;
-	}
-}

@@ -18,7 +18,8 @@ struct auth_key {
 	uint32_t source;
 	uint32_t key;
 	uint32_t leaf_count;
-	uint32_t zero;
+	uint32_t
+		serial; /* of the key: what was proven under another of that id is not under this */
 	uint8_t signature[ATR_SIGNATURE_SIZE];
 	uint8_t root[ATR_HASH_SIZE];
 };

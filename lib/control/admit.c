@@ -134,12 +134,10 @@ static void leaf_hash(struct atr_control *control, const char *text, size_t leng
 	memcpy(leaf, digest[0], ATR_HASH_SIZE);
 }
 
-static uint8_t identity(struct atr_control *control, const struct atr_plan *plan, struct judged *j,
-			const char *text, size_t length, uint64_t now_ns)
+/* ATR_OK: nobody has the identity yet. */
+static uint8_t find_identity(struct atr_control *control, struct judged *j, const char *text,
+			     size_t length)
 {
-	uint64_t now_ms = now_ns / NS_PER_MS, ms = j->envelope.uuid_ms;
-	int entry;
-
 	leaf_hash(control, text, length, j->leaf);
 	j->state = atr_identity_find(control->identity, j->source->id, j->envelope.uuid, j->leaf,
 				     &j->entry);
@@ -149,6 +147,15 @@ static uint8_t identity(struct atr_control *control, const struct atr_plan *plan
 	case ATR_IDENTITY_LOGGED: return ATR_DUPLICATE;
 	case ATR_IDENTITY_NEW: break;
 	}
+	return ATR_OK;
+}
+
+static uint8_t take_identity(struct atr_control *control, const struct atr_plan *plan,
+			     struct judged *j, uint64_t now_ns)
+{
+	uint64_t now_ms = now_ns / NS_PER_MS, ms = j->envelope.uuid_ms;
+	int entry;
+
 	/* A clock that is set back must not let in again what has been forgotten. */
 	if (ms + plan->uuid_past_ms < now_ms || ms <= control->uuid_floor_ms ||
 	    ms < control->uuid_forgotten_ms)
@@ -188,7 +195,15 @@ static uint8_t gates(struct atr_control *control, const struct atr_plan *plan, c
 	    control->admits[j->source->id % control->bridge->shards] >= ATR_ADMITS_MAX)
 		reason = ATR_REASON_BRIDGE_FULL;
 	if (reason == ATR_OK)
-		reason = identity(control, plan, j, text, length, now_ns);
+		reason = find_identity(control, j, text, length);
+	if (reason == ATR_OK && atr_plan_governs(plan, j->type->id))
+		reason = atr_control_govern(control, j->source->id, j->type->id,
+					    j->envelope.payload);
+	if (reason != ATR_OK)
+		return reason;
+	reason = take_identity(control, plan, j, now_ns);
+	if (reason != ATR_OK && atr_plan_governs(plan, j->type->id) == ATR_GOVERNANCE_CHANGE)
+		atr_control_govern_undo(control);
 	return reason;
 }
 
@@ -295,6 +310,19 @@ void atr_control_envelope(struct atr_control *control, struct rte_mbuf *mbuf, ui
 	control->stats.envelope_cycles += rte_rdtsc() - begin;
 }
 
+/* What it asks for is done when it is durable, and forgotten when it was shed. */
+static void govern(struct atr_control *control, const struct rte_mbuf *mbuf)
+{
+	const struct atr_plan *plan = (*control->program_slot)->plan;
+	const struct atr_meta *meta = atr_meta((struct rte_mbuf *)(uintptr_t)mbuf);
+	enum atr_governance_use use = plan ? atr_plan_governs(plan, meta->type) : 0;
+
+	if (use != ATR_GOVERNANCE_NONE && meta->reason == ATR_OK)
+		atr_control_govern_take(control, mbuf);
+	else if (use == ATR_GOVERNANCE_CHANGE)
+		atr_control_govern_undo(control);
+}
+
 void atr_control_settled(struct atr_control *control, struct rte_mbuf *mbuf, uint32_t shard)
 {
 	const struct atr_meta *meta = atr_meta(mbuf);
@@ -308,6 +336,7 @@ void atr_control_settled(struct atr_control *control, struct rte_mbuf *mbuf, uin
 	if (meta->reason == ATR_OK)
 		atr_identity_logged(control->identity, meta->identity, shard, meta->position);
 	settle_waiting(control, meta->identity, meta->reason);
+	govern(control, mbuf);
 	if (meta->reason != ATR_OK)
 		atr_identity_shed(control->identity, meta->identity);
 	if (meta->reason == ATR_OK)

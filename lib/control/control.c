@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "control.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <rte_cycles.h>
 #include <rte_malloc.h>
-#include <rte_rcu_qsbr.h>
 
 #define VERIFY_PER_TURN   8 /* of each kind and shard, so that no shard waits for another */
 #define ENVELOPE_PER_TURN 8
@@ -22,6 +21,8 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 		rte_zmalloc_socket("atr_control", sizeof(*c), RTE_CACHE_LINE_SIZE, config->socket);
 
 	if (c) {
+		pthread_mutex_init(&c->readers, NULL);
+		pthread_mutex_init(&c->past_lock, NULL);
 		c->bridge = config->bridge;
 		c->ledger = config->ledger;
 		c->quarantine = config->quarantine;
@@ -34,6 +35,8 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 		c->rcu = config->rcu;
 		c->program_slot = config->program_slot;
 		c->durability = config->durability;
+		c->machine = config->machine;
+		c->governor = config->governor ? config->governor : atr_governor_create();
 		c->acker = config->acker;
 		c->verifier = config->verifier;
 		c->verifiers = config->verifiers;
@@ -45,7 +48,7 @@ struct atr_control *atr_control_create(const struct atr_control_config *config, 
 					     config->socket);
 		c->parser = atr_json_parser_create();
 	}
-	if (!c || !c->node || !c->parser || !c->hash) {
+	if (!c || !c->node || !c->parser || !c->hash || !c->governor) {
 		snprintf(error, size, "control: out of memory; give EAL more (-m or hugepages)");
 		atr_control_free(c);
 		return NULL;
@@ -57,34 +60,17 @@ void atr_control_free(struct atr_control *control)
 {
 	if (!control)
 		return;
+	atr_control_govern_undo(control);
+	atr_governor_free(control->governor);
+	atr_control_swap_end(control);
+	pthread_mutex_destroy(&control->readers);
+	pthread_mutex_destroy(&control->past_lock);
 	atr_identity_free(control->identity);
 	atr_json_parser_destroy(control->parser);
 	if (control->hash)
 		atr_hash_free(control->hash);
 	rte_free(control->node);
 	rte_free(control);
-}
-
-int atr_control_publish(struct atr_control *control, struct atr_program *program,
-			uint32_t identities, char *error, size_t size)
-{
-	struct atr_program *old = *control->program_slot;
-
-	if (program->plan && !control->identity) {
-		control->identity = atr_identity_create(
-			identities, program->plan->uuid_past_ms + program->plan->uuid_future_ms,
-			SOCKET_ID_ANY);
-		if (!control->identity) {
-			snprintf(error, size,
-				 "control: no memory to remember %u envelopes; lower --identities",
-				 identities);
-			return -ENOMEM;
-		}
-	}
-	__atomic_store_n(control->program_slot, program, __ATOMIC_RELEASE);
-	rte_rcu_qsbr_synchronize(control->rcu, RTE_QSBR_THRID_INVALID);
-	atr_program_free(old);
-	return 0;
 }
 
 void atr_control_down(struct atr_control *control, uint32_t shard, uint16_t kind, uint32_t arg,
@@ -126,8 +112,12 @@ void atr_control_refuse(struct atr_control *control, struct rte_mbuf *mbuf, uint
 		control->node->book.datagrams.refused[reason]++;
 		control->node->book.events.refused[reason] += meta->events;
 	}
-	if (!atr_quarantine_put(control->quarantine, control->bridge->shards, &item))
-		rte_pktmbuf_free(mbuf);
+	if (reason >= ATR_REASON_GOV_OPERATOR && reason <= ATR_REASON_GOV_APPROVALS)
+		item.detail = strdup(atr_governor_refusal(control->governor));
+	if (atr_quarantine_put(control->quarantine, control->bridge->shards, &item))
+		return;
+	free(item.detail);
+	rte_pktmbuf_free(mbuf);
 }
 
 static unsigned int verify_ring(struct atr_control *control, unsigned int shard)
@@ -201,10 +191,12 @@ unsigned int atr_control_run(struct atr_control *control)
 		keep_time(control, tsc);
 	for (unsigned int s = 0; s < control->bridge->shards; s++) {
 		done += verify_ring(control, s);
-		done += envelope_ring(control, s);
+		if (!atr_control_swapping(control))
+			done += envelope_ring(control, s);
 		done += link_ring(control, s);
 	}
 	done += atr_control_verified(control);
+	done += atr_control_swap(control);
 	if (control->acker)
 		done += atr_control_acknowledge(control);
 	done += atr_control_resolve(control);

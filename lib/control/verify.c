@@ -7,28 +7,38 @@
 
 #define ANSWERS_PER_TURN 32
 
-/* The key that a root must be signed with, or NULL and why there is none. */
+/* The very key that the shard has asked for, if a plan still has it. */
+static const struct atr_key *key_in(const struct atr_plan *plan,
+				    const struct atr_root_request *request)
+{
+	const struct atr_source *source = atr_plan_source(plan, request->head.source);
+	const struct atr_key *key = source ? atr_source_key(source, request->head.key) : NULL;
+
+	return key && key->use == ATR_KEY_FRAMES && key->serial == request->key_serial ? key : NULL;
+}
+
+/* The key that a root must be signed with, or NULL and why there is none. While programs change a
+ * shard may ask under the old one: that is the one to answer by. */
 static const struct atr_key *key_of(const struct atr_control *control,
-				    const struct atr_tree_head *head, uint8_t *reason)
+				    const struct atr_root_request *request, uint8_t *reason)
 {
 	const struct atr_plan *plan = (*control->program_slot)->plan;
-	const struct atr_source *source;
+	const struct atr_program *old = control->swap.old;
 	const struct atr_key *key;
 
 	if (!plan) {
 		*reason = ATR_REASON_NO_PLAN;
 		return NULL;
 	}
-	if (head->realm != plan->realm) {
+	if (request->head.realm != plan->realm) {
 		*reason = ATR_REASON_REALM;
 		return NULL;
 	}
-	source = atr_plan_source(plan, head->source);
-	key = source ? atr_source_key(source, head->key) : NULL;
-	if (!key || key->use != ATR_KEY_FRAMES) {
+	key = key_in(plan, request);
+	if (!key && old && old->plan)
+		key = key_in(old->plan, request);
+	if (!key)
 		*reason = ATR_REASON_UNKNOWN_KEY;
-		return NULL;
-	}
 	return key;
 }
 
@@ -58,7 +68,7 @@ void atr_control_root(struct atr_control *control, struct atr_root_request *requ
 	struct atr_verifier *verifier = verifier_of(control, request->head.source);
 	uint64_t begin = rte_rdtsc();
 	uint8_t reason = ATR_REASON_BAD_SIGNATURE;
-	const struct atr_key *key = key_of(control, &request->head, &reason);
+	const struct atr_key *key = key_of(control, request, &reason);
 
 	if (key && verifier) {
 		memcpy(job.public_key, key->public_key, sizeof(job.public_key));
@@ -75,7 +85,7 @@ void atr_control_root(struct atr_control *control, struct atr_root_request *requ
 static uint8_t verdict_of(const struct atr_control *control, const struct atr_verify_job *job)
 {
 	uint8_t reason = ATR_REASON_UNKNOWN_KEY;
-	const struct atr_key *key = key_of(control, &job->request->head, &reason);
+	const struct atr_key *key = key_of(control, job->request, &reason);
 
 	if (!key || memcmp(key->public_key, job->public_key, sizeof(job->public_key)) != 0)
 		return reason;

@@ -312,6 +312,16 @@ void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, 
 	}
 }
 
+void atr_feeds_retire(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
+		      uint64_t now_tsc)
+{
+	struct atr_feed_out *out = &feeds->feed[id];
+
+	if (out->open)
+		flush(feeds, out, &program->routes[id], now_tsc);
+	send_empty(feeds, out, &program->routes[id], ATR_MOLD_COUNT_END, now_tsc);
+}
+
 void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc)
 {
 	const struct atr_plan *plan = program->plan;

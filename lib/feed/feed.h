@@ -100,6 +100,10 @@ void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, 
 bool atr_feeds_resend(struct atr_feeds *feeds, unsigned int id, uint64_t sequence,
 		      unsigned int iface_index, const struct atr_flow *flow);
 
+/* Sends what is open of one feed, then end of session. */
+void atr_feeds_retire(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
+		      uint64_t now_tsc);
+
 /* Sends what is open, then end of session on every feed whose session ends with this process: not
  * on those of class D. */
 void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc);

@@ -171,6 +171,7 @@ struct answer {
 	uint64_t next; /* number of the message that comes next in the log */
 	uint16_t count;
 	bool full;
+	bool unknown; /* the plan of a record is not known */
 	struct gap_cursor cursor;
 };
 
@@ -209,9 +210,9 @@ static void take(struct answer *a, uint64_t sequence, const struct atr_packet *p
 }
 
 /* Does event i of a frame go to the feed? Negative if plan and log disagree. */
-static int frame_event(struct answer *a, const struct atr_frame *frame, unsigned int i)
+static int frame_event(struct answer *a, const struct atr_plan *plan, const struct atr_frame *frame,
+		       unsigned int i)
 {
-	const struct atr_plan *plan = a->question->plan;
 	const struct atr_source *source = atr_plan_source(plan, frame->hdr->source);
 	const struct atr_packet *packet = &frame->packets[i];
 	const struct atr_type *type = atr_plan_type(plan, packet->type_id);
@@ -230,8 +231,12 @@ static int frame_event(struct answer *a, const struct atr_frame *frame, unsigned
 static int take_frame(struct answer *a, const struct atr_record_hdr *record, const uint8_t *body)
 {
 	const uint8_t *decisions = body + record->body_length;
+	const struct atr_plan *plan = a->question->plan(a->question->context, record->generation);
 	struct atr_frame frame;
 
+	a->unknown = !plan;
+	if (!plan)
+		return -ENOENT;
 	if (atr_frame_parse(body, record->body_length, &frame) != ATR_OK ||
 	    record->decision_length != (frame.packet_count + BITS - 1) / BITS)
 		return damage(a, "a frame's record holds no frame");
@@ -243,7 +248,7 @@ static int take_frame(struct answer *a, const struct atr_record_hdr *record, con
 
 		if (!(decisions[i / BITS] >> (i % BITS) & 1))
 			continue;
-		goes = frame_event(a, &frame, i);
+		goes = frame_event(a, plan, &frame, i);
 		if (goes < 0)
 			return goes;
 		if (!goes)
@@ -392,6 +397,13 @@ int atr_gap_reader_answer(struct atr_gap_reader *reader, const struct atr_gap_qu
 			return gap_damage(reader, &place, "feed positions changed meanwhile");
 	}
 	err = collect(&a, place, resume);
+	if (a.unknown) {
+		reader->cursor.sequence = 0;
+		if (a.count == 0)
+			return 0;
+		err = 0;
+		a.full = false;
+	}
 	if (err < 0)
 		return retained(reader, err);
 	if (a.count == 0) {

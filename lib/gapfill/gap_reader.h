@@ -47,10 +47,13 @@ uint64_t atr_gap_reader_group(const struct atr_gap_reader *reader);
 
 /* What is asked for. */
 struct atr_gap_question {
-	const struct atr_plan *plan; /* in force where the messages are */
-	uint32_t feed;               /* of durability commit in plan */
-	uint16_t count;              /* messages wanted, at least 1 */
-	uint64_t sequence;           /* of the first; below 1 there is none */
+	/* Finds the plan that judged an event, by its generation; NULL: it is not known any more,
+	 * and what it judged is as if it was not there. */
+	const struct atr_plan *(*plan)(void *context, uint64_t generation);
+	void *context;
+	uint32_t feed;     /* of durability commit */
+	uint16_t count;    /* messages wanted, at least 1 */
+	uint64_t sequence; /* of the first; below 1 there is none */
 	char session[ATR_MOLD_SESSION_SIZE];
 };
 

@@ -15,14 +15,22 @@ static int build(struct atr_gap_server *server, const struct atr_gap_wanted *wan
 {
 	struct atr_gap_question question = {
 		.plan = server->plan,
+		.context = server->context,
 		.feed = wanted->feed,
 		.count = wanted->count,
 		.sequence = wanted->sequence,
 	};
 
+	int length;
+
 	memcpy(question.session, wanted->session, sizeof(question.session));
-	return atr_gap_reader_answer(server->reader[wanted->shard], &question, out, capacity,
-				     server->error, sizeof(server->error));
+	if (server->hold)
+		server->hold(server->context);
+	length = atr_gap_reader_answer(server->reader[wanted->shard], &question, out, capacity,
+				       server->error, sizeof(server->error));
+	if (server->release)
+		server->release(server->context);
+	return length;
 }
 
 /* Turns a request into its answer. False if there is none. */

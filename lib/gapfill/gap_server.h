@@ -26,7 +26,12 @@ struct atr_gap_counts {
 struct atr_gap_server {
 	/* Set by the owner before the first turn. */
 	struct atr_bridge *bridge; /* consumer of its requests, producer of its answers */
-	const struct atr_plan *plan;
+	/* As a question's; called by the gap thread between hold and release. NULL is allowed for
+	 * these two. */
+	const struct atr_plan *(*plan)(void *context, uint64_t generation);
+	void (*hold)(void *context);
+	void (*release)(void *context);
+	void *context;
 	const struct atr_iface *ifaces;
 	uint16_t feed_port;                            /* UDP source of answers */
 	uint16_t datagram_max;                         /* UDP payload that every port takes */

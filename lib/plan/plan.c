@@ -34,9 +34,9 @@ static int load_realm(struct plan_loader *l, const json_t *document)
 
 static int load_head(struct plan_loader *l, const json_t *document)
 {
-	static const char *const known[] = {"atr_plan", "name",     "version", "realm",
-					    "ingress",  "identity", "sources", "types",
-					    "topics",   "rules",    "feeds",   NULL};
+	static const char *const known[] = {
+		"atr_plan", "name",   "version", "realm", "ingress",    "identity", "sources",
+		"types",    "topics", "rules",   "feeds", "governance", NULL};
 	uint64_t format, version = 0;
 	int ret = plan_members(l, document, known);
 
@@ -58,8 +58,9 @@ static int load_head(struct plan_loader *l, const json_t *document)
 static int load_document(struct plan_loader *l, const json_t *document)
 {
 	static int (*const sections[])(struct plan_loader *, const json_t *) = {
-		load_head,         plan_load_ingress, plan_load_identity, plan_load_feeds,
-		plan_load_sources, plan_load_topics,  plan_load_types,    plan_load_rules,
+		load_head,       plan_load_ingress, plan_load_identity,
+		plan_load_feeds, plan_load_sources, plan_load_topics,
+		plan_load_types, plan_load_rules,   plan_load_governance,
 	};
 	int ret = 0;
 
@@ -71,9 +72,10 @@ static int load_document(struct plan_loader *l, const json_t *document)
 	return ret;
 }
 
-struct atr_plan *atr_plan_load(const char *text, size_t length, char *error, size_t size)
+struct atr_plan *atr_plan_load_behind(const char *text, size_t length, const struct atr_plan *old,
+				      char *error, size_t size)
 {
-	struct plan_loader l = {.error = error, .error_size = size};
+	struct plan_loader l = {.error = error, .error_size = size, .old = old};
 	json_error_t json_error;
 	json_t *document;
 	int ret;
@@ -105,6 +107,11 @@ struct atr_plan *atr_plan_load(const char *text, size_t length, char *error, siz
 		return l.plan;
 	atr_plan_free(l.plan);
 	return NULL;
+}
+
+struct atr_plan *atr_plan_load(const char *text, size_t length, char *error, size_t size)
+{
+	return atr_plan_load_behind(text, length, NULL, error, size);
 }
 
 static int read_file(struct plan_loader *l, const char *path, char **text, size_t *length)

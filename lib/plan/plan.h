@@ -31,6 +31,7 @@
 #define ATR_RULES_MAX       65536
 #define ATR_STATE_KEY_MAX   4 /* fields of a key */
 #define ATR_STATE_SCALE_MAX 9 /* decimal places of a sum of JSON numbers */
+#define ATR_OPERATORS_MAX   16
 
 struct atr_rate {
 	uint64_t per_second; /* events; 0: unlimited */
@@ -46,6 +47,9 @@ struct atr_key {
 	uint8_t public_key[32];
 	uint64_t not_before_ns; /* Unix time; 0 if not given */
 	uint64_t not_after_ns;  /* UINT64_MAX if not given; valid while before <= now < after */
+	/* Tells this key from any that had its place in an earlier plan: what was proven under one
+	 * is not under another. 0 until atr_plan_number_keys. */
+	uint32_t serial;
 };
 
 struct atr_source {
@@ -143,6 +147,28 @@ struct atr_feed {
 /* What happens with an allowed (source, topic, type). */
 struct atr_action;
 
+/* What an envelope's type does to the plan itself: docs/governance.md. */
+enum atr_governance_use {
+	ATR_GOVERNANCE_NONE,
+	ATR_GOVERNANCE_CHUNK,
+	ATR_GOVERNANCE_CHANGE,
+	ATR_GOVERNANCE_APPROVAL
+};
+
+/* A chunk carries at most so many characters of base64; a document is at most so long. */
+#define ATR_GOVERNANCE_CHUNK_TEXT_MAX 6000
+#define ATR_GOVERNANCE_CHUNK_MAX      (ATR_GOVERNANCE_CHUNK_TEXT_MAX / 4 * 3)
+#define ATR_GOVERNANCE_DOCUMENT_MAX   (64u << 20)
+
+/* Who may change the plan in flight. */
+struct atr_governance {
+	bool present; /* false: nobody, and what follows is zero */
+	uint32_t operator_count;
+	uint32_t operators[ATR_OPERATORS_MAX]; /* source ids, in the order of the document */
+	uint32_t approvals;                    /* of different operators, that a change needs */
+	uint32_t chunk_type, change_type, approval_type; /* ids */
+};
+
 struct atr_plan {
 	uint64_t generation; /* set by the control lcore when it publishes */
 	uint64_t realm;
@@ -166,6 +192,8 @@ struct atr_plan {
 	uint32_t role_count;
 	uint32_t *groups; /* ingress multicast groups, host byte order */
 	uint32_t group_count;
+	struct atr_governance governance;
+	uint32_t key_serials;         /* given so far, in this plan and those before it */
 	struct atr_plan_rules *rules; /* opaque */
 };
 
@@ -175,10 +203,43 @@ struct atr_plan {
  * duplicate ids and names, dangling names and values out of range are refused. */
 struct atr_plan *atr_plan_load(const char *text, size_t length, char *error, size_t size);
 
-/* The same from a file of at most 64 MiB, whose name precedes the sentence in error. */
+/* The same, where old is a plan that was loaded before: keys that it has are not checked again,
+ * which takes most of the time that a plan of many sources needs. */
+struct atr_plan *atr_plan_load_behind(const char *text, size_t length, const struct atr_plan *old,
+				      char *error, size_t size);
+
+/* atr_plan_load from a file of at most 64 MiB, whose name precedes the sentence in error. */
 struct atr_plan *atr_plan_load_file(const char *path, char *error, size_t size);
 
 void atr_plan_free(struct atr_plan *plan);
+
+/* May new take the place of old in flight? 0; or -EINVAL with one sentence in error that begins
+ * with the path of the culprit in new: an id of both plans has another name or another form (of a
+ * source also another window or max_ahead, of a feed another durability, of a type other state), or
+ * realm, port, multicast groups or identity differ. Control lcore and tools. */
+int atr_plan_compatible(const struct atr_plan *old, const struct atr_plan *new, char *error,
+			size_t size);
+
+/* Gives the keys of new, which is to come behind old, their serials: a key that is in both, under
+ * the same source, id and use, keeps its own, any other gets one that no key had before. Control
+ * lcore, before new is published. */
+void atr_plan_number_keys(const struct atr_plan *old, struct atr_plan *new);
+
+/* What a type does to the plan; ATR_GOVERNANCE_NONE for all other types. Any lcore. */
+static inline enum atr_governance_use atr_plan_governs(const struct atr_plan *plan, uint32_t type)
+{
+	if (!plan->governance.present)
+		return ATR_GOVERNANCE_NONE;
+	if (type == plan->governance.chunk_type)
+		return ATR_GOVERNANCE_CHUNK;
+	if (type == plan->governance.change_type)
+		return ATR_GOVERNANCE_CHANGE;
+	return type == plan->governance.approval_type ? ATR_GOVERNANCE_APPROVAL
+						      : ATR_GOVERNANCE_NONE;
+}
+
+/* Index of a source among the operators; -ENOENT if it is none. Any lcore. */
+int atr_plan_operator(const struct atr_plan *plan, uint32_t source);
 
 /* Source, topic or type by id; NULL if it is not in the plan. Any lcore. */
 static inline const struct atr_source *atr_plan_source(const struct atr_plan *plan, uint32_t id)

@@ -40,6 +40,7 @@ struct plan_loader {
 	size_t term_count, term_space;
 	size_t comparisons;
 	const struct atr_key *checked_key; /* the last one; checking takes a while */
+	const struct atr_plan *old;        /* whose keys are checked; NULL: none */
 	uint32_t *topics_by_name;          /* ids, in order of names */
 };
 
@@ -139,6 +140,10 @@ int plan_load_sources(struct plan_loader *loader, const json_t *document);
 int plan_load_topics(struct plan_loader *loader, const json_t *document);
 int plan_load_types(struct plan_loader *loader, const json_t *document);
 int plan_load_rules(struct plan_loader *loader, const json_t *document);
+int plan_load_governance(struct plan_loader *loader, const json_t *document);
+
+/* Of one type: its member "governance", if it has it, makes its schema. */
+int plan_load_use(struct plan_loader *loader, const json_t *value, struct atr_type *type);
 
 /* Of one type, whose forms are loaded; and of all types, which name each other. */
 int plan_load_state(struct plan_loader *loader, const json_t *value, struct atr_type *type);

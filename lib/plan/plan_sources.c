@@ -30,6 +30,21 @@ static int load_time(struct plan_loader *l, const json_t *value, const char *nam
 	return 0;
 }
 
+/* A key that the source had in the plan before has been checked when that was loaded. */
+static bool checked_before(const struct plan_loader *l, const struct atr_source *source,
+			   const struct atr_key *key)
+{
+	const struct atr_source *before = l->old ? atr_plan_source(l->old, source->id) : NULL;
+
+	if (l->checked_key &&
+	    memcmp(l->checked_key->public_key, key->public_key, ATR_PUBLIC_KEY_SIZE) == 0)
+		return true;
+	for (unsigned int i = 0; before && i < before->key_count; i++)
+		if (memcmp(before->keys[i].public_key, key->public_key, ATR_PUBLIC_KEY_SIZE) == 0)
+			return true;
+	return false;
+}
+
 static int load_public(struct plan_loader *l, const json_t *value, struct atr_source *source,
 		       struct atr_key *key)
 {
@@ -40,9 +55,7 @@ static int load_public(struct plan_loader *l, const json_t *value, struct atr_so
 		return ret;
 	if (atr_hex_decode(text, strlen(text), key->public_key, sizeof(key->public_key)) < 0)
 		return plan_fail_member(l, "public", "must be 64 lowercase hex digits");
-	if (!(l->checked_key &&
-	      memcmp(l->checked_key->public_key, key->public_key, ATR_PUBLIC_KEY_SIZE) == 0) &&
-	    !atr_public_key_ok(key->public_key))
+	if (!checked_before(l, source, key) && !atr_public_key_ok(key->public_key))
 		return plan_fail_member(l, "public",
 					"is no acceptable Ed25519 key (not canonical, not on the "
 					"curve or not in the prime-order group); generate one with "
@@ -278,4 +291,26 @@ int plan_load_sources(struct plan_loader *l, const json_t *document)
 		ret = check_uses(l, sources);
 	plan_path_cut(l, mark);
 	return ret;
+}
+
+static bool same_key(const struct atr_key *a, const struct atr_key *b)
+{
+	return a && a->use == b->use &&
+	       memcmp(a->public_key, b->public_key, ATR_PUBLIC_KEY_SIZE) == 0;
+}
+
+void atr_plan_number_keys(const struct atr_plan *old, struct atr_plan *new)
+{
+	new->key_serials = old->key_serials;
+	for (uint32_t s = 0; s < new->source_slots; s++) {
+		const struct atr_source *before = atr_plan_source(old, s);
+
+		for (unsigned int k = 0; k < new->sources[s].key_count; k++) {
+			struct atr_key *key = &new->sources[s].keys[k];
+			const struct atr_key *kept =
+				before ? atr_source_key(before, key->id) : NULL;
+
+			key->serial = same_key(kept, key) ? kept->serial : ++new->key_serials;
+		}
+	}
 }

@@ -300,7 +300,8 @@ static int load_json(struct plan_loader *l, const json_t *value, struct atr_type
 
 static int load_type(struct plan_loader *l, const json_t *value)
 {
-	static const char *const known[] = {"id", "name", "binary", "json", "state", NULL};
+	static const char *const known[] = {"id",    "name",       "binary", "json",
+					    "state", "governance", NULL};
 	struct atr_type *type;
 	uint64_t id = 0;
 	int ret = plan_members(l, value, known);
@@ -317,6 +318,8 @@ static int load_type(struct plan_loader *l, const json_t *value)
 	ret = plan_read_name(l, value, "name", PLAN_NAME_IDENTIFIER, type->name);
 	if (ret == 0 && plan_names_add(&l->plan->rules->type_names, type->name, type->id) < 0)
 		return plan_fail_member(l, "name", "another type has this name; names are unique");
+	if (ret == 0 && json_object_get(value, "governance"))
+		return plan_load_use(l, value, type);
 	if (ret == 0 && !json_object_get(value, "binary") && !json_object_get(value, "json"))
 		return plan_fail(l, "a type needs \"binary\", \"json\" or both");
 	if (ret == 0)

@@ -34,26 +34,93 @@ static struct atr_limit *limit_create(const struct atr_rate *rate, unsigned int 
 	return limit;
 }
 
+/* The limit that the program before has for the same rate, or a new one. */
+static struct atr_limit *limit_keep(struct atr_limit *before, const struct atr_rate *old,
+				    const struct atr_rate *rate, unsigned int share, int socket)
+{
+	struct atr_limit *limit = before;
+
+	if (!before || old->per_second != rate->per_second || old->burst != rate->burst)
+		limit = limit_create(rate, share, socket);
+	if (limit)
+		limit->programs++;
+	return limit;
+}
+
+static void limit_drop(struct atr_limit *limit)
+{
+	if (limit && --limit->programs == 0)
+		rte_free(limit);
+}
+
+/* A window for a source that has none of this shape. What the one before it has admitted is below
+ * its start. */
+static int window(struct atr_source_state *state, const struct atr_source *source, uint64_t start,
+		  int socket)
+{
+	if (state->window && state->window_size == source->window &&
+	    state->max_ahead == source->max_ahead)
+		return 0;
+	start = RTE_MAX(start, state->floor);
+	if (state->window) {
+		start = RTE_MAX(start, atr_window_top(state->window));
+		atr_window_free(state->window);
+	}
+	state->window = atr_window_create(source->window, source->max_ahead, start, socket);
+	state->window_size = source->window;
+	state->max_ahead = source->max_ahead;
+	return state->window ? 0 : -ENOMEM;
+}
+
 static int source_state(struct atr_program *program, const struct atr_source *source,
 			const struct atr_machine *machine)
 {
 	struct atr_source_state *state = &program->source[source->id];
 	uint64_t start =
 		machine->state ? atr_state_get(machine->state, ATR_STATE_SOURCE, source->id) : 0;
+	const struct atr_program *before = machine->before;
+	const struct atr_source *old =
+		before && before->plan ? atr_plan_source(before->plan, source->id) : NULL;
 
-	state->window =
-		atr_window_create(source->window, source->max_ahead, start, machine->socket);
-	state->reserve = rte_zmalloc_socket("atr_reserve", sizeof(*state->reserve),
-					    RTE_CACHE_LINE_SIZE, machine->socket);
-	if (!state->window || !state->reserve)
+	/* Shards use the window of a source that they know: it stays. */
+	if (!old && window(state, source, start, machine->socket) < 0)
 		return -ENOMEM;
-	state->reserve->source = source->id;
-	/* In class D a restart reads from the log what was admitted. */
-	state->reserve->reserved = machine->class_d ? UINT64_MAX : start;
-	if (source->rate.per_second > 0) {
-		state->limit = limit_create(&source->rate, 1, machine->socket);
-		if (!state->limit)
+	if (!state->reserve) {
+		state->reserve = rte_zmalloc_socket("atr_reserve", sizeof(*state->reserve),
+						    RTE_CACHE_LINE_SIZE, machine->socket);
+		if (!state->reserve)
 			return -ENOMEM;
+		state->reserve->source = source->id;
+		/* In class D a restart reads from the log what was admitted. */
+		state->reserve->reserved = machine->class_d ? UINT64_MAX : start;
+	}
+	if (source->rate.per_second == 0)
+		return 0;
+	program->source_limit[source->id] =
+		limit_keep(old ? before->source_limit[source->id] : NULL, old ? &old->rate : NULL,
+			   &source->rate, 1, machine->socket);
+	return program->source_limit[source->id] ? 0 : -ENOMEM;
+}
+
+static int topic_limit(struct atr_program *program, const struct atr_machine *machine,
+		       const struct atr_topic *topic)
+{
+	const struct atr_program *before = machine->before;
+	const struct atr_topic *old =
+		before && before->plan ? atr_plan_topic(before->plan, topic->id) : NULL;
+
+	for (unsigned int s = 0; s < machine->shards; s++) {
+		size_t at = (size_t)s * program->plan->topic_slots + topic->id;
+		struct atr_limit *kept = NULL;
+
+		if (old)
+			kept = before->topic_limit[(size_t)s * before->plan->topic_slots +
+						   topic->id];
+		program->topic_limit[at] = limit_keep(kept, old ? &old->rate : NULL, &topic->rate,
+						      machine->shards, machine->socket);
+		if (!program->topic_limit[at])
+			return -ENOMEM;
+		program->limits_topics = true;
 	}
 	return 0;
 }
@@ -61,26 +128,17 @@ static int source_state(struct atr_program *program, const struct atr_source *so
 static int topic_limits(struct atr_program *program, const struct atr_machine *machine)
 {
 	const struct atr_plan *plan = program->plan;
+	int rc = 0;
 
 	program->topic_limit = calloc((size_t)machine->shards * plan->topic_slots + 1,
 				      sizeof(*program->topic_limit));
 	if (!program->topic_limit)
 		return -ENOMEM;
 	program->topic_limits = (size_t)machine->shards * plan->topic_slots;
-	for (uint32_t t = 0; t < plan->topic_slots; t++) {
-		if (!plan->topics[t].present || plan->topics[t].rate.per_second == 0)
-			continue;
-		for (unsigned int s = 0; s < machine->shards; s++) {
-			struct atr_limit *limit = limit_create(&plan->topics[t].rate,
-							       machine->shards, machine->socket);
-
-			if (!limit)
-				return -ENOMEM;
-			program->topic_limit[(size_t)s * plan->topic_slots + t] = limit;
-			program->limits_topics = true;
-		}
-	}
-	return 0;
+	for (uint32_t t = 0; rc == 0 && t < plan->topic_slots; t++)
+		if (plan->topics[t].present && plan->topics[t].rate.per_second > 0)
+			rc = topic_limit(program, machine, &plan->topics[t]);
+	return rc;
 }
 
 /* The interface on whose subnet ip lies, else the first with a gateway; multicast leaves by the
@@ -154,10 +212,10 @@ static int build(struct atr_program *program, const struct atr_machine *machine,
 	program->ports.ingress = plan->udp_port;
 	program->waiting_feeds = machine->class_d ? plan->commit_feeds : 0;
 	program->groups = (struct atr_groups){.ip = plan->groups, .count = plan->group_count};
-	program->source = calloc(plan->source_slots + 1, sizeof(*program->source));
-	program->routes = calloc(plan->feed_slots + 1, sizeof(*program->routes));
-	if (!program->source || !program->routes)
+	program->source_limit = calloc(plan->source_slots + 1, sizeof(*program->source_limit));
+	if (!program->source_limit)
 		return -ENOMEM;
+	program->source_limits = plan->source_slots;
 	for (uint32_t s = 0; rc == 0 && s < plan->source_slots; s++)
 		if (plan->sources[s].present)
 			rc = source_state(program, &plan->sources[s], machine);
@@ -168,6 +226,7 @@ static int build(struct atr_program *program, const struct atr_machine *machine,
 
 		if (!feed->present)
 			continue;
+		program->feeds |= UINT64_C(1) << f;
 		program->routes[f].count = feed->dest_count;
 		for (unsigned int d = 0; rc == 0 && d < feed->dest_count; d++)
 			rc = route(program, feed, d, machine, error, size);
@@ -175,42 +234,72 @@ static int build(struct atr_program *program, const struct atr_machine *machine,
 	return rc;
 }
 
+/* What lives on from the program before, or begins here. */
+static int inherit(struct atr_program *program, const struct atr_program *before)
+{
+	program->routes = calloc(ATR_FEEDS_MAX, sizeof(*program->routes));
+	program->states = before ? before->states : calloc(1, sizeof(*program->states));
+	if (!program->states)
+		return -ENOMEM;
+	program->states->programs++;
+	program->source = program->states->source;
+	if (!program->routes)
+		return -ENOMEM;
+	if (before)
+		memcpy(program->routes, before->routes, ATR_FEEDS_MAX * sizeof(*program->routes));
+	return 0;
+}
+
 struct atr_program *atr_program_create(const struct atr_plan *plan, uint64_t generation,
 				       const struct atr_machine *machine, char *error, size_t size)
 {
-	struct atr_program *program = calloc(1, sizeof(*program));
+	struct atr_program *program = NULL;
 
-	if (!program) {
+	if (posix_memalign((void **)&program, RTE_CACHE_LINE_SIZE, sizeof(*program)) != 0) {
 		snprintf(error, size, "program: out of memory");
 		return NULL;
 	}
+	memset(program, 0, sizeof(*program));
 	program->plan = plan;
 	program->generation = generation;
 	program->ports = (struct atr_net_ports){.ingress = ATR_UDP_PORT_DEFAULT,
 						.feed = machine->feed_src_port};
-	if (plan && build(program, machine, error, size) < 0) {
+	snprintf(error, size, "program: out of memory");
+	if (inherit(program, machine->before) < 0 ||
+	    (plan && build(program, machine, error, size) < 0)) {
 		atr_program_free(program);
 		return NULL;
 	}
 	return program;
 }
 
+static void states_drop(struct atr_source_states *states)
+{
+	if (!states || --states->programs > 0)
+		return;
+	for (uint32_t s = 0; s <= ATR_ID_MAX; s++) {
+		if (states->source[s].window)
+			atr_window_free(states->source[s].window);
+		rte_free(states->source[s].reserve);
+	}
+	free(states);
+}
+
 void atr_program_free(struct atr_program *program)
 {
 	if (!program)
 		return;
-	if (program->plan && program->source) {
-		for (uint32_t s = 0; s < program->plan->source_slots; s++) {
-			if (program->source[s].window)
-				atr_window_free(program->source[s].window);
-			rte_free(program->source[s].reserve);
-			rte_free(program->source[s].limit);
-		}
-	}
+	for (size_t s = 0; program->source_limit && s < program->source_limits; s++)
+		limit_drop(program->source_limit[s]);
 	for (size_t t = 0; program->topic_limit && t < program->topic_limits; t++)
-		rte_free(program->topic_limit[t]);
-	free(program->source);
+		limit_drop(program->topic_limit[t]);
+	states_drop(program->states);
+	if (program->owns_plan)
+		atr_plan_free((struct atr_plan *)(uintptr_t)program->plan);
+	free(program->source_limit);
 	free(program->topic_limit);
 	free(program->routes);
+	free(program->record);
+	free(program->record_bytes);
 	free(program);
 }

@@ -3,7 +3,9 @@
  * control lcore from a plan and this machine's ports, and swapped under the shards by RCU.
  *
  * The plan and the routes are immutable. Windows, limits and reservations are state that outlives a
- * generation: programs point at the same objects as long as their source or topic exists.
+ * generation: a program made behind another points at the same objects. Those of sources stay even
+ * where a plan leaves the source out, so that one that comes back applies nothing twice; a limit
+ * stays as long as its rate does.
  *
  * Layer 4: lib/plan, lib/dedup, lib/net; DPDK's meter.
  */
@@ -37,10 +39,11 @@ struct atr_feed_routes {
 	struct atr_route route[ATR_DESTS_MAX];
 };
 
-/* Token bucket of a source or topic on one shard. Only that shard's lcore touches it. */
+/* Token bucket of a source or topic on one shard. Only that shard's lcore touches the meter. */
 struct atr_limit {
 	struct rte_meter_srtcm meter;
 	struct rte_meter_srtcm_profile profile;
+	uint32_t programs; /* that point at it. Control lcore */
 };
 
 /* Sequences reserved on disk ahead of use, per question of a shard: twice as many as before, up to
@@ -72,9 +75,12 @@ static inline bool atr_reserve_asked(const struct atr_reserve *reserve)
 
 /* What a source needs beside its plan entry, on the shard that owns it. */
 struct atr_source_state {
+	/* Control lcore, before a program that has the source is published. NULL: no program ever
+	 * had it. */
 	struct atr_window *window;
 	struct atr_reserve *reserve;
-	struct atr_limit *limit; /* NULL: unlimited */
+	uint32_t window_size, max_ahead; /* of the window; control lcore */
+	uint64_t floor;                  /* where a window that is made begins; control lcore */
 	/* Sequences that earlier frames of the same batch will take, in it or deferred to the next:
 	 * [first, end). Owning shard. */
 	uint64_t batch; /* number of that batch */
@@ -89,18 +95,44 @@ struct atr_source_state {
 	bool ack_earned; /* by a tree that brought something new */
 };
 
+/* The states of all sources, by id. */
+struct atr_source_states {
+	uint32_t programs; /* that point at them. Control lcore */
+	struct atr_source_state source[ATR_ID_MAX + 1];
+};
+
+/* A chunk of the plan's document as a shard logs it before it judges by the plan. */
+struct atr_plan_record {
+	const uint8_t *body;
+	uint32_t length;
+	uint8_t leaf[32]; /* SHA-256 of the body */
+};
+
 struct atr_program {
 	const struct atr_plan *plan; /* NULL: no plan is in force */
 	uint64_t generation;
+	uint64_t feeds;         /* of the plan, a bit each */
 	uint64_t waiting_feeds; /* of class D: published when durable */
 	struct atr_net_ports ports;
 	struct atr_groups groups;
-	struct atr_source_state *source; /* plan->source_slots */
-	struct atr_limit **topic_limit;  /* [shard * topic_slots + topic]; NULL: unlimited */
-	size_t topic_limits;             /* entries of it */
-	bool limits_topics;              /* any entry is one */
-	struct atr_feed_routes *routes;  /* plan->feed_slots */
-};
+	struct atr_source_states *states;
+	struct atr_source_state *source; /* of states */
+	struct atr_limit **source_limit; /* by id, source_limits of them; NULL: unlimited */
+	size_t source_limits;
+	struct atr_limit **topic_limit; /* [shard * topic_slots + topic]; NULL: unlimited */
+	size_t topic_limits;            /* entries of it */
+	bool limits_topics;             /* any entry is one */
+	/* ATR_FEEDS_MAX; of a feed that the plan has retired those that it had last, for what is
+	 * still on its way. */
+	struct atr_feed_routes *routes;
+	/* What each shard logs first. Read-only once published. */
+	struct atr_plan_record *record;
+	uint32_t records;
+	uint8_t *record_bytes;
+	bool owns_plan; /* the plan is freed with the program */
+	/* Shards that judge by it. Writers: the shards, with release; reader: the control lcore. */
+	uint32_t adopted __rte_cache_aligned;
+} __rte_cache_aligned;
 
 /* UDP port listened to while no plan says otherwise. */
 #define ATR_UDP_PORT_DEFAULT 26400
@@ -115,6 +147,8 @@ struct atr_machine {
 	bool class_d;           /* durability commit: no high-waters are reserved, feeds may wait */
 	uint16_t feed_src_port; /* UDP source port of feeds */
 	int socket;
+	/* The program that this one comes behind: its states and limits live on. NULL: none. */
+	const struct atr_program *before;
 };
 
 /* Makes a program for plan (NULL: the program that refuses everything). The plan must outlive it.
@@ -123,5 +157,11 @@ struct atr_machine {
 struct atr_program *atr_program_create(const struct atr_plan *plan, uint64_t generation,
 				       const struct atr_machine *machine, char *error, size_t size);
 void atr_program_free(struct atr_program *program);
+
+/* Makes the records by which the plan enters the logs, all chunks of ATR_PLAN_RECORD_BYTES but the
+ * last: call it before the program is published behind another where there is a log. -ENOMEM.
+ * Control lcore. */
+#define ATR_PLAN_RECORD_BYTES 8192
+int atr_program_log(struct atr_program *program);
 
 #endif

@@ -142,6 +142,10 @@ size_t audit_write(const struct atr_quarantine_item *item, const char *file, uin
 			 item->first_sequence, item->events,
 			 item->refused_events ? item->refused_events : item->events);
 	add_reason(&text, item->reason);
+	if (item->detail) {
+		text_add(&text, ",\"detail\":");
+		text_add_json(&text, item->detail);
+	}
 	add_head(&text, item);
 	text_add(&text, ",\"pcapng\":\"%s\",\"packet\":%" PRIu64 "}\n", file, packet);
 	for (unsigned int i = 0; !item->is_envelope && i < named_events(item); i++) {

@@ -19,6 +19,9 @@
 #define ATR_QUARANTINE_EVENTS 12 /* refused events named per frame; the rest are counted */
 
 struct atr_quarantine_item {
+	/* A sentence for the audit beside the reason's, from malloc; the writer frees it. NULL:
+	 * none */
+	char *detail;
 	struct rte_mbuf *mbuf;   /* whole packet as received; the writer frees this reference */
 	uint64_t time_ns;        /* Unix time of reception */
 	uint64_t generation;     /* of the plan that judged; 0: none */
@@ -58,10 +61,11 @@ struct atr_quarantine;
  *
  * Audit lines, all printable ASCII: one of kind "datagram" or "envelope" for each packet (time,
  * shard, plan, bytes of the packet, length of the payload, src, dst, src_port, dst_port where they
- * can be read; source, first_sequence, events, refused of parsed frames; reason, code, gate, text;
- * head: the payload's first 32 bytes, neutralised; pcapng and packet: where it is), and for frames
- * one of kind "event" for each named event (source, sequence, index, reason, ...). Sequences are
- * decimal strings, since they may exceed what JSON readers take as integers. */
+ * can be read; source, first_sequence, events, refused of parsed frames; reason, code, gate, text,
+ * detail where there is more to say; head: the payload's first 32 bytes, neutralised; pcapng and
+ * packet: where it is), and for frames one of kind "event" for each named event (source, sequence,
+ * index, reason, ...). Sequences are decimal strings, since they may exceed what JSON readers take
+ * as integers. */
 struct atr_quarantine *atr_quarantine_start(const struct atr_quarantine_params *params, char *error,
 					    size_t size);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -182,6 +183,7 @@ static unsigned int drain(struct atr_quarantine *quarantine)
 		for (unsigned int i = 0; i < count; i++) {
 			mbufs[i] = items[i].mbuf;
 			take(quarantine, &items[i], now);
+			free(items[i].detail);
 		}
 		rte_pktmbuf_free_bulk(mbufs, count);
 		taken += count;

@@ -18,10 +18,14 @@ const struct atr_recovery *atr_recovery_with_log(const struct atr_recovery *reco
 const struct atr_recovery *atr_recovery_with_plan(const struct atr_recovery *recovery,
 						  unsigned int shards)
 {
+	const struct atr_recovery *newest = NULL;
+
 	for (unsigned int s = 0; s < shards; s++)
-		if (recovery[s].replay && atr_replay_plan(recovery[s].replay))
-			return &recovery[s];
-	return NULL;
+		if (recovery[s].replay && atr_replay_plan(recovery[s].replay) &&
+		    (!newest || atr_replay_generation(recovery[s].replay) >
+					atr_replay_generation(newest->replay)))
+			newest = &recovery[s];
+	return newest;
 }
 
 /* Shards count themselves in every segment: their number cannot change. */
@@ -64,7 +68,9 @@ static int check_begun(const struct atr_recovery *recovery, unsigned int shards,
 static int check_plan(const struct atr_recovery *recovery, const struct atr_recovery *first,
 		      char *error, size_t size)
 {
-	if (memcmp(atr_replay_plan(recovery->replay)->digest,
+	/* A stop may have kept the newest plan from some of the logs. */
+	if (atr_replay_generation(recovery->replay) < atr_replay_generation(first->replay) ||
+	    memcmp(atr_replay_plan(recovery->replay)->digest,
 		   atr_replay_plan(first->replay)->digest, ATR_HASH_SIZE) == 0)
 		return 0;
 	snprintf(error, size,
@@ -106,5 +112,8 @@ int atr_recovery_plan(const struct atr_recovery *recovery, unsigned int shards,
 		return 0;
 	document = atr_replay_document(logged->replay, &length);
 	*plan = atr_plan_load(document, length, error, size);
-	return *plan ? 0 : -EBADMSG;
+	if (!*plan)
+		return -EBADMSG;
+	(*plan)->generation = atr_replay_generation(logged->replay);
+	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The first records of an empty log: the plan that is in force from there on. */
+/* A plan brought into a log at start: the first records of an empty one, or a plan that a stop kept
+ * from it. It is in force from there on. */
 #include "recovery.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ struct genesis {
 	const struct atr_plan *plan;
 	int (*wait)(void *context);
 	void *context;
-	uint64_t now_ns;
+	uint64_t now_ns, generation;
 	uint8_t *body;
 };
 
@@ -54,13 +55,13 @@ static void append_chunk(const struct genesis *g, struct atr_group_buf *group, u
 {
 	const struct atr_plan *plan = g->plan;
 	struct atr_plan_chunk chunk = {.magic = {0x00, 'A', 'T', 'P'},
-				       .generation = ATR_GENESIS_GENERATION,
+				       .generation = g->generation,
 				       .offset = offset,
 				       .total = plan->document_length};
 	const struct atr_record_hdr header = {.kind = ATR_RECORD_PLAN,
 					      .body_length = (uint32_t)sizeof(chunk) + length,
 					      .rx_ns = g->now_ns,
-					      .generation = ATR_GENESIS_GENERATION};
+					      .generation = g->generation};
 	uint8_t leaf[ATR_HASH_SIZE];
 
 	memcpy(chunk.digest, plan->digest, sizeof(chunk.digest));
@@ -71,7 +72,7 @@ static void append_chunk(const struct genesis *g, struct atr_group_buf *group, u
 	/* In force from the group on that has the end of it. */
 	if (offset + length < plan->document_length)
 		return;
-	group->generation = ATR_GENESIS_GENERATION;
+	group->generation = g->generation;
 	memcpy(group->plan_digest, plan->digest, sizeof(group->plan_digest));
 }
 
@@ -104,6 +105,7 @@ int atr_genesis(struct atr_log *log, const struct atr_plan *plan, int (*wait)(vo
 	struct timespec now;
 	int rc;
 
+	g.generation = plan->generation ? plan->generation : ATR_GENESIS_GENERATION;
 	g.body = malloc(sizeof(struct atr_plan_chunk) + CHUNK_BYTES);
 	if (!g.body) {
 		snprintf(error, size, "the plan cannot be logged: out of memory");
@@ -114,4 +116,32 @@ int atr_genesis(struct atr_log *log, const struct atr_plan *plan, int (*wait)(vo
 	rc = append_all(&g, error, size);
 	free(g.body);
 	return rc;
+}
+
+static int first_plan(void *context, const struct atr_group_hdr *group,
+		      const struct atr_record_hdr *record, const uint8_t *body,
+		      const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE])
+{
+	struct atr_plan_chunk *chunk = context;
+
+	(void)group;
+	(void)decisions;
+	(void)leaf;
+	if (record->kind == ATR_RECORD_PLAN)
+		memcpy(chunk, body, sizeof(*chunk));
+	return -ECANCELED;
+}
+
+int atr_recovery_genesis(const struct atr_recovery *recovery, uint8_t digest[ATR_HASH_SIZE],
+			 char *error, size_t size)
+{
+	struct atr_plan_chunk chunk = {.generation = 0};
+	const struct atr_log_visitor visitor = {.context = &chunk, .record = first_plan};
+	struct atr_log_scan scan = {0};
+	int rc = atr_log_scan(recovery->storage, &visitor, &scan, error, size);
+
+	if (chunk.generation == 0)
+		return rc < 0 && rc != -ECANCELED ? rc : -ENOENT;
+	memcpy(digest, chunk.digest, ATR_HASH_SIZE);
+	return 0;
 }

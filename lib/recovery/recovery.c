@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
+
 #include "../replay/snapshot.h"
 #include "unpublished.h"
 
@@ -34,18 +36,85 @@ static bool contradicts(const struct atr_snapshot *snapshot, const struct atr_sn
 		memcmp(record->digest, snapshot->digest, sizeof(record->digest)) != 0);
 }
 
+static void forget_past(struct atr_recovery *recovery)
+{
+	while (recovery->past_count > 0) {
+		free(recovery->past[--recovery->past_count].document);
+		atr_plan_free(recovery->past[recovery->past_count].plan);
+	}
+}
+
+static uint64_t oldest_group(const struct atr_recovery *recovery, uint64_t group)
+{
+	return recovery->places < ATR_RECOVERY_GROUPS_MAX ? group - recovery->places
+							  : group - ATR_RECOVERY_GROUPS_MAX;
+}
+
+/* Forgets plans that judged none of the last groups any more. */
+static void prune_past(struct atr_recovery *recovery, uint64_t group)
+{
+	unsigned int gone = 0;
+
+	while (gone + 1 < recovery->past_count &&
+	       recovery->past[gone + 1].group < oldest_group(recovery, group)) {
+		free(recovery->past[gone].document);
+		atr_plan_free(recovery->past[gone++].plan);
+	}
+	recovery->past_count -= gone;
+	memmove(recovery->past, recovery->past + gone,
+		recovery->past_count * sizeof(recovery->past[0]));
+}
+
+/* Keeps the document of the plan that the replay has now. */
+static int keep_plan(struct atr_recovery *recovery, uint64_t group)
+{
+	struct atr_recovered_plan *kept;
+	size_t length;
+	const char *document = atr_replay_document(recovery->replay, &length);
+	uint64_t generation = atr_replay_generation(recovery->replay);
+
+	if (!document || (recovery->past_count > 0 &&
+			  recovery->past[recovery->past_count - 1].generation == generation))
+		return 0;
+	prune_past(recovery, group);
+	/* More than one plan a group says nothing about groups: the last of it counts. */
+	if (recovery->past_count == RTE_DIM(recovery->past)) {
+		free(recovery->past[--recovery->past_count].document);
+		recovery->past[recovery->past_count].document = NULL;
+	}
+	kept = &recovery->past[recovery->past_count];
+	*kept = (struct atr_recovered_plan){
+		.generation = generation, .group = group, .length = length};
+	kept->document = malloc(length);
+	if (!kept->document)
+		return -ENOMEM;
+	memcpy(kept->document, document, length);
+	recovery->past_count++;
+	return 0;
+}
+
 static int on_record(void *context, const struct atr_group_hdr *group,
 		     const struct atr_record_hdr *record, const uint8_t *body,
 		     const uint8_t *decisions, const uint8_t leaf[ATR_HASH_SIZE])
 {
 	struct reading *r = context;
+	const struct atr_plan *plan;
+	int rc;
 
 	if (record->kind == ATR_RECORD_SNAPSHOT &&
 	    contradicts(r->snapshot, (const struct atr_snapshot_body *)body)) {
 		r->contradicted = true;
 		return -EBADMSG;
 	}
-	return r->replay->record(r->replay->context, group, record, body, decisions, leaf);
+	rc = r->replay->record(r->replay->context, group, record, body, decisions, leaf);
+	if (rc == 0 && record->kind == ATR_RECORD_PLAN)
+		return keep_plan(r->recovery, group->group);
+	if (rc == 0 && record->kind == ATR_RECORD_ENVELOPE && r->params->governs) {
+		plan = atr_replay_plan(r->recovery->replay);
+		if (atr_plan_governs(plan, record->type) != ATR_GOVERNANCE_NONE)
+			return r->params->governs(r->params->context, plan, record, body);
+	}
+	return rc;
 }
 
 static int on_group(void *context, const struct atr_group_hdr *group, uint64_t leaves,
@@ -87,7 +156,13 @@ static int scan_from(struct atr_recovery *recovery, const struct atr_recovery_pa
 	int rc;
 
 	recovery->places = 0;
+	forget_past(recovery);
 	memset(&recovery->scan, 0, sizeof(recovery->scan));
+	rc = keep_plan(recovery, from ? from->group : 0);
+	if (rc < 0) {
+		snprintf(error, size, "out of memory for the plan");
+		return rc;
+	}
 	rc = atr_log_scan_with(recovery->storage, &options, &visitor, &recovery->scan, error, size);
 	if (rc < 0 && reading.contradicted)
 		snprintf(error, size, "the log's snapshot record names another digest");
@@ -168,6 +243,7 @@ int atr_recovery_read(struct atr_recovery *recovery, const struct atr_recovery_p
 void atr_recovery_free(struct atr_recovery *recovery)
 {
 	recovery_free_unpublished(recovery);
+	forget_past(recovery);
 	atr_replay_free(recovery->replay);
 	memset(recovery, 0, sizeof(*recovery));
 }
@@ -198,10 +274,17 @@ struct window_context {
 static int fill_window(void *context, uint32_t source, const struct atr_replay_frame *frame)
 {
 	const struct window_context *w = context;
+	struct atr_source_state *state;
 	uint8_t reason[ATR_FRAME_PACKETS_MAX];
 
-	if (!atr_plan_source(w->program->plan, source) || frame->count > ATR_FRAME_PACKETS_MAX)
+	if (frame->count > ATR_FRAME_PACKETS_MAX || source > ATR_ID_MAX)
 		return 0;
+	/* Should it come back with a later plan, it goes on behind what the log has. */
+	if (!atr_plan_source(w->program->plan, source)) {
+		state = &w->program->source[source];
+		state->floor = RTE_MAX(state->floor, frame->first + frame->count);
+		return 0;
+	}
 	for (unsigned int e = 0; e < frame->count; e++)
 		reason[e] = frame->admitted[e / BITS] >> e % BITS & 1 ? ATR_OK : ATR_REASON_STALE;
 	atr_window_set(w->program->source[source].window, frame->first, frame->count,

@@ -32,6 +32,14 @@ struct atr_group_place {
 	uint32_t length; /* without padding */
 };
 
+/* A plan that judged some of the last groups. */
+struct atr_recovered_plan {
+	uint64_t generation, group; /* it is in force from that group on, or from within it */
+	char *document;
+	size_t length;
+	struct atr_plan *plan; /* once it was needed */
+};
+
 /* One shard's. All zero: of a shard without a log. */
 struct atr_recovery {
 	const char *name; /* of the log, in sentences; the caller's */
@@ -44,6 +52,9 @@ struct atr_recovery {
 	/* The last groups, newest at (places - 1) % ATR_RECOVERY_GROUPS_MAX. */
 	struct atr_group_place place[ATR_RECOVERY_GROUPS_MAX];
 	uint64_t places;
+	/* Plans in force at those groups, oldest first, the newest of the log among them. */
+	struct atr_recovered_plan past[ATR_RECOVERY_GROUPS_MAX + 2];
+	unsigned int past_count;
 	/* atr_recovery_load: those groups, oldest first; NULL before, and without a plan. */
 	struct atr_group_buf *group;
 	unsigned int group_count;
@@ -64,6 +75,10 @@ struct atr_recovery_params {
 	void *context;
 	/* A snapshot that cannot be used, and why; NULL is allowed. */
 	void (*passed_over)(void *context, const char *sentence);
+	/* An envelope whose type governs, under the plan then in force; NULL is allowed. 0 or
+	 * -ENOMEM. */
+	int (*governs)(void *context, const struct atr_plan *plan,
+		       const struct atr_record_hdr *record, const uint8_t *body);
 	void (*progress)(void *context, uint64_t bytes, uint64_t total,
 			 uint64_t leaves); /* as atr_log_visitor's; NULL is allowed */
 };
@@ -82,14 +97,15 @@ void atr_recovery_free(struct atr_recovery *recovery);
 int atr_recovery_agree(const struct atr_recovery *recovery, unsigned int shards, char *error,
 		       size_t size);
 
-/* The first of the logs that has a plan, or a segment; NULL if none has. */
+/* The log with the newest plan (a stop may have kept it from others), the first that has a segment;
+ * NULL if there is none. */
 const struct atr_recovery *atr_recovery_with_plan(const struct atr_recovery *recovery,
 						  unsigned int shards);
 const struct atr_recovery *atr_recovery_with_log(const struct atr_recovery *recovery,
 						 unsigned int shards);
 
-/* The plan in force, for the caller to free; NULL if there is none in any log (0) or with a
- * sentence (-EBADMSG). */
+/* The plan in force, with its generation, for the caller to free; NULL if there is none in any log
+ * (0) or with a sentence (-EBADMSG). */
 int atr_recovery_plan(const struct atr_recovery *recovery, unsigned int shards,
 		      struct atr_plan **plan, char *error, size_t size);
 
@@ -112,7 +128,13 @@ void atr_recovery_windows(const struct atr_recovery *recovery, const struct atr_
 int atr_recovery_identities(const struct atr_recovery *recovery, struct atr_identity *memory,
 			    char *error, size_t size);
 
-/* Logs the plan's document as generation ATR_GENESIS_GENERATION, and waits until it is durable. The
+/* The digest of the first plan that the log ever had. 0; -ENOENT: there is none; other errors with
+ * a sentence. Reads the beginning of the log. */
+int atr_recovery_genesis(const struct atr_recovery *recovery, uint8_t digest[ATR_HASH_SIZE],
+			 char *error, size_t size);
+
+/* Logs the plan's document under its generation (0: ATR_GENESIS_GENERATION), and waits until it is
+ * durable. The
  * log must have no groups under way. wait is called between looks; a negative value of it ends the
  * genesis and is returned. Other errors: -EIO (the log is broken), -ENOMEM, with a sentence. */
 int atr_genesis(struct atr_log *log, const struct atr_plan *plan, int (*wait)(void *context),

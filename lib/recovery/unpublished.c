@@ -11,10 +11,14 @@
 
 #include "../envelope/envelope.h"
 
-#define BITS 8
+#define BITS          8
+#define SENTENCE_SIZE 512
 
 struct loader {
-	const struct atr_plan *plan;
+	struct atr_recovery *recovery;
+	const struct atr_plan *plan;    /* in force now */
+	const struct atr_plan *judging; /* of the record at hand, */
+	uint64_t generation;            /* which says so */
 	struct atr_json_parser *parser;
 	uint64_t messages[ATR_FEEDS_MAX]; /* in all recovered groups */
 };
@@ -30,13 +34,34 @@ static void count(struct loader *l, uint64_t feeds)
 		l->messages[__builtin_ctzll(feeds)]++;
 }
 
+/* The plan of a generation, that judged one of the groups; compiled when it is needed first. */
+static const struct atr_plan *plan_of(struct loader *l, uint64_t generation)
+{
+	char error[SENTENCE_SIZE];
+
+	for (unsigned int i = 0; i < l->recovery->past_count; i++) {
+		struct atr_recovered_plan *past = &l->recovery->past[i];
+
+		if (past->generation != generation)
+			continue;
+		if (past->length == l->plan->document_length &&
+		    memcmp(past->document, l->plan->document, past->length) == 0)
+			return l->plan;
+		if (!past->plan)
+			past->plan = atr_plan_load_behind(past->document, past->length, l->plan,
+							  error, sizeof(error));
+		return past->plan;
+	}
+	return NULL;
+}
+
 /* Feeds of each event, as the ruleset stage found them. */
 static void load_frame(struct loader *l, struct atr_group_buf *group, struct atr_log_record *record,
 		       const struct atr_record_hdr *header)
 {
 	const uint8_t *body = (const uint8_t *)(header + 1);
 	const uint8_t *decisions = body + header->body_length;
-	const struct atr_source *source = atr_plan_source(l->plan, header->source);
+	const struct atr_source *source = atr_plan_source(l->judging, header->source);
 	struct atr_frame frame;
 
 	if (!source || atr_frame_parse(body, header->body_length, &frame) != ATR_OK)
@@ -45,13 +70,13 @@ static void load_frame(struct loader *l, struct atr_group_buf *group, struct atr
 	for (unsigned int e = 0; e < header->events; e++) {
 		const struct atr_packet *p = &frame.packets[e];
 		const struct atr_action *action =
-			atr_plan_action(l->plan, source, p->topic_id, p->type_id);
+			atr_plan_action(l->judging, source, p->topic_id, p->type_id);
 		uint64_t set = 0;
 		uint32_t length;
 
 		if (action && (decisions[e / BITS] >> e % BITS & 1))
 			set = atr_action_feeds(action, atr_frame_payload(&frame, e, &length)) &
-			      l->plan->commit_feeds;
+			      l->judging->commit_feeds;
 		group->event_feeds[group->event_feeds_used++] = set;
 		record->feeds |= set;
 		count(l, set);
@@ -67,7 +92,7 @@ static void load_envelope(struct loader *l, struct atr_log_record *record,
 			       &envelope) != ATR_OK)
 		return;
 	/* Feeds of the other classes have a new session, and had this in the one before. */
-	record->feeds = header->feeds & l->plan->commit_feeds;
+	record->feeds = header->feeds & l->judging->commit_feeds;
 	record->stamp = envelope.timestamp_ns;
 	count(l, record->feeds);
 }
@@ -89,9 +114,12 @@ static void load_records(struct loader *l, struct atr_group_buf *group)
 			(uint32_t)sizeof(*header) + header->body_length + header->decision_length;
 
 		*record = (struct atr_log_record){.offset = at, .feeds_at = ATR_FEEDS_UNIFORM};
-		if (header->kind == ATR_RECORD_FRAME)
+		if (header->generation != l->generation)
+			l->judging = plan_of(l, header->generation);
+		l->generation = header->generation;
+		if (header->kind == ATR_RECORD_FRAME && l->judging)
 			load_frame(l, group, record, header);
-		else if (header->kind == ATR_RECORD_ENVELOPE)
+		else if (header->kind == ATR_RECORD_ENVELOPE && l->judging)
 			load_envelope(l, record, header);
 		at += (length + BITS - 1) / BITS * BITS;
 	}
@@ -138,7 +166,7 @@ int atr_recovery_load(struct atr_recovery *recovery, const struct atr_plan *plan
 {
 	uint64_t places = recovery->places;
 	uint64_t n = places < ATR_RECOVERY_GROUPS_MAX ? places : ATR_RECOVERY_GROUPS_MAX;
-	struct loader l = {.plan = plan};
+	struct loader l = {.recovery = recovery, .plan = plan};
 	int rc = 0;
 
 	if (!atr_replay_plan(recovery->replay))

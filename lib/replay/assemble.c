@@ -38,8 +38,8 @@ static int adopt(struct atr_replay *replay, const struct atr_group_hdr *group,
 {
 	struct replay_assembly *assembly = &replay->assembly;
 	char reason[REASON_SIZE];
-	struct atr_plan *plan =
-		atr_plan_load(assembly->text, assembly->length, reason, sizeof(reason));
+	struct atr_plan *plan = atr_plan_load_behind(assembly->text, assembly->length, replay->plan,
+						     reason, sizeof(reason));
 
 	if (!plan)
 		return replay_refuse(replay, group, record, "the plan does not load: %s", reason);
@@ -52,6 +52,7 @@ static int adopt(struct atr_replay *replay, const struct atr_group_hdr *group,
 		return replay_refuse(replay, group, record,
 				     "the plan is not in RFC 8785 form, or has another digest");
 	drop(assembly);
+	replay->change_group = 0;
 	return replay_windows_fit(replay, plan->source_slots) ? 0 : replay_no_memory(replay);
 }
 

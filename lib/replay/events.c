@@ -180,6 +180,8 @@ int replay_envelope(struct atr_replay *replay, const struct atr_group_hdr *group
 				     "the envelope's id had been admitted before");
 	count_feeds(replay, record->feeds);
 	replay->events++;
+	if (atr_plan_governs(replay->plan, record->type) == ATR_GOVERNANCE_CHANGE)
+		replay->change_group = replay->groups + 1;
 	if (state.type->state.op == ATR_STATE_NONE)
 		return 0;
 	err = keyed_apply_envelope(&replay->keyed, &state, body, record->body_length);

@@ -134,8 +134,9 @@ static bool turn(struct atr_follower *follower)
 		if (!take_group(follower, f))
 			continue;
 		busy = true;
-		if (f->directory && atr_replay_events(f->replay) - f->snapshot_at >=
-					    follower->params.snapshot_events)
+		if (f->directory && !atr_replay_changing(f->replay) &&
+		    atr_replay_events(f->replay) - f->snapshot_at >=
+			    follower->params.snapshot_events)
 			make_snapshot(follower, i);
 	}
 	return busy;
@@ -149,7 +150,8 @@ static void finish(struct atr_follower *follower)
 		struct followed *f = &follower->shard[i];
 		uint64_t groups = atr_replay_groups(f->replay);
 
-		if (f->directory && !f->failed && groups && groups != f->status.snapshot_group)
+		if (f->directory && !f->failed && groups && groups != f->status.snapshot_group &&
+		    !atr_replay_changing(f->replay))
 			make_snapshot(follower, i);
 	}
 }

@@ -10,6 +10,9 @@
 #include "replay_internal.h"
 
 #define REASON_SIZE 384
+#define CHANGE_GROUPS                                                              \
+	1024 /* a change that leads to no plan in so many does not matter any more \
+	      */
 
 int replay_refuse(struct atr_replay *replay, const struct atr_group_hdr *group,
 		  const struct atr_record_hdr *record, const char *format, ...)
@@ -209,6 +212,11 @@ const char *atr_replay_document(const struct atr_replay *replay, size_t *length)
 uint64_t atr_replay_generation(const struct atr_replay *replay)
 {
 	return replay->plan ? replay->plan->generation : 0;
+}
+
+bool atr_replay_changing(const struct atr_replay *replay)
+{
+	return replay->change_group > 0 && replay->groups - replay->change_group < CHANGE_GROUPS;
 }
 
 uint64_t atr_replay_groups(const struct atr_replay *replay)

@@ -17,6 +17,7 @@
 #ifndef ATR_REPLAY_H
 #define ATR_REPLAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,10 @@ const struct atr_plan *atr_replay_plan(const struct atr_replay *replay);
 /* Its RFC 8785 form (length bytes, not terminated) and generation; NULL and 0 if there is none. */
 const char *atr_replay_document(const struct atr_replay *replay, size_t *length);
 uint64_t atr_replay_generation(const struct atr_replay *replay);
+
+/* A change of plan is in one of the last groups, and the plan that it leads to is not in the log
+ * yet: no time for a snapshot, behind which a start would not see it. */
+bool atr_replay_changing(const struct atr_replay *replay);
 
 /* Number of the next group, leaves of all before it, and the newest of their times. */
 uint64_t atr_replay_groups(const struct atr_replay *replay);

@@ -43,6 +43,7 @@ struct atr_replay {
 	struct atr_plan *plan;
 	uint64_t groups, leaves, events, committed_ns;
 	uint64_t group_generation; /* in force where the group begins */
+	uint64_t change_group; /* the one behind that of a change of the plan in force; 0: none */
 	uint64_t first_epoch, last_epoch;
 	uint64_t oldest_ms; /* UUIDs of times below are forgotten; never falls */
 	uint8_t log_id[16];

@@ -91,6 +91,13 @@ struct atr_shard {
 	struct atr_batch *batch;
 	const struct atr_program *program; /* of the current batch */
 
+	/* A change of program under way. */
+	uint32_t plan_records;            /* of the next one that are in the log */
+	uint64_t retiring;                /* feeds whose end of session is still to be sent */
+	uint64_t retire_group;            /* when so many groups are durable and published */
+	uint64_t ended;                   /* feeds whose session has ended */
+	uint32_t feed_epoch, class_epoch; /* of sessions, and of those of class D */
+
 	/* Running state. */
 	uint64_t log_index; /* counts what was admitted; an envelope's position where none waits */
 	unsigned int next_handover; /* round robin */

@@ -93,6 +93,8 @@ static int fill(struct atr_shard *shard, const struct atr_shard_config *config, 
 	shard->program_slot = config->program_slot;
 	shard->rcu = config->rcu;
 	shard->clock = config->clock;
+	shard->feed_epoch = config->epoch;
+	shard->class_epoch = config->log_epoch;
 	shard->rx_pool = config->rx_pool;
 	atr_overload_init(&shard->overload, rte_rdtsc(), rte_get_tsc_hz());
 	shard->bridge->measures[shard->id] = &shard->overload.measures;

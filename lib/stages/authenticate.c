@@ -9,13 +9,17 @@
 #define REQUESTS_MAX   32 /* root requests put on the bridge a turn */
 
 static uint8_t key_reason(const struct atr_plan *plan, const struct atr_source *source,
-			  const struct atr_frame_hdr *hdr, uint64_t now_ns)
+			  struct atr_frame *frame, uint64_t now_ns)
 {
 	const struct atr_key *key;
+	uint8_t reason;
 
-	if (hdr->realm != plan->realm)
+	if (frame->hdr->realm != plan->realm)
 		return ATR_REASON_REALM;
-	return atr_source_frame_key(source, hdr->key, now_ns, &key);
+	reason = atr_source_frame_key(source, frame->hdr->key, now_ns, &key);
+	if (likely(reason == ATR_OK))
+		frame->key_serial = key->serial;
+	return reason;
 }
 
 /* ahead: of the frames that are not checked yet, in their order. */
@@ -121,7 +125,7 @@ unsigned int atr_stage_authenticate(struct atr_shard *shard, struct atr_batch *b
 		unsigned int f = batch->live[i];
 
 		batch->reason[f] =
-			key_reason(plan, batch->source[f], batch->frame[f].hdr, batch->now_ns);
+			key_reason(plan, batch->source[f], &batch->frame[f], batch->now_ns);
 	}
 	atr_batch_compact(batch);
 	hashes(shard, batch, ahead);

@@ -16,7 +16,6 @@ void atr_commit_seal(struct atr_shard *shard)
 	struct atr_commit *commit = &shard->commit;
 	struct atr_group_buf *group = commit->open;
 
-	group->feed_set = shard->program->waiting_feeds;
 	memcpy(group->feed_next, commit->next, sizeof(group->feed_next));
 	atr_log_seal(commit->log, group);
 	commit->open = NULL;

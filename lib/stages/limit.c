@@ -14,7 +14,7 @@ static uint8_t draw(const struct atr_shard *shard, uint32_t source, uint32_t top
 {
 	const struct atr_program *program = shard->program;
 
-	if (unlikely(!take(program->source[source].limit, now_tsc)))
+	if (unlikely(!take(program->source_limit[source], now_tsc)))
 		return ATR_REASON_RATE_SOURCE;
 	if (unlikely(!take(program->topic_limit[shard->id * program->plan->topic_slots + topic],
 			   now_tsc)))
@@ -33,7 +33,7 @@ unsigned int atr_stage_limit(struct atr_shard *shard, struct atr_batch *batch)
 		uint8_t *reason = &batch->event_reason[batch->event_first[f]];
 
 		events += frame->packet_count;
-		if (!program->limits_topics && !program->source[frame->hdr->source].limit)
+		if (!program->limits_topics && !program->source_limit[frame->hdr->source])
 			continue;
 		for (unsigned int e = 0; e < frame->packet_count; e++)
 			if (likely(reason[e] == ATR_OK))
@@ -43,7 +43,12 @@ unsigned int atr_stage_limit(struct atr_shard *shard, struct atr_batch *batch)
 	for (unsigned int i = 0; i < batch->admit_count; i++) {
 		const struct atr_meta *meta = atr_meta(batch->admit[i]);
 
-		batch->admit_reason[i] = draw(shard, meta->source, meta->topic, batch->now_tsc);
+		/* None is under way while programs change: its ids may mean nothing here. */
+		if (unlikely(meta->generation != program->generation))
+			batch->admit_reason[i] = ATR_REASON_BRIDGE_FULL;
+		else
+			batch->admit_reason[i] =
+				draw(shard, meta->source, meta->topic, batch->now_tsc);
 	}
 	return events;
 }

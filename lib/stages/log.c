@@ -68,8 +68,7 @@ static uint8_t shed_reason(const struct atr_commit *commit)
 	return ATR_REASON_LOG_WAIT;
 }
 
-/* Makes sure that the open group has room for a record; ATR_OK, or why there is none. */
-static uint8_t room(struct atr_shard *shard, uint64_t now_tsc, uint32_t body, uint32_t decisions)
+uint8_t atr_log_room(struct atr_shard *shard, uint64_t now_tsc, uint32_t body, uint32_t decisions)
 {
 	struct atr_commit *commit = &shard->commit;
 
@@ -90,6 +89,7 @@ static uint8_t room(struct atr_shard *shard, uint64_t now_tsc, uint32_t body, ui
 		return shed_reason(commit);
 	commit->opened++;
 	commit->open->generation = shard->program->generation;
+	commit->open->feed_set = shard->program->waiting_feeds;
 	memcpy(commit->open->plan_digest, shard->program->plan->digest,
 	       sizeof(commit->open->plan_digest));
 	return ATR_OK;
@@ -164,8 +164,8 @@ static unsigned int log_frame(struct atr_shard *shard, struct atr_batch *batch, 
 	look_at(reason, &batch->event_feeds[batch->event_first[f]], shard->program->waiting_feeds,
 		count, &v);
 	if (v.admitted > 0 && commit->log) {
-		uint8_t why = room(shard, batch->now_tsc, atr_meta(batch->mbuf[f])->length,
-				   (count + BITS - 1) / BITS);
+		uint8_t why = atr_log_room(shard, batch->now_tsc, atr_meta(batch->mbuf[f])->length,
+					   (count + BITS - 1) / BITS);
 
 		if (unlikely(why != ATR_OK)) {
 			shed_events(reason, count, why);
@@ -232,7 +232,8 @@ static unsigned int log_envelope(struct atr_shard *shard, struct atr_batch *batc
 	struct rte_mbuf *mbuf = batch->admit[i];
 
 	if (commit->log) {
-		batch->admit_reason[i] = room(shard, batch->now_tsc, atr_meta(mbuf)->length, 0);
+		batch->admit_reason[i] =
+			atr_log_room(shard, batch->now_tsc, atr_meta(mbuf)->length, 0);
 		if (batch->admit_reason[i] != ATR_OK) {
 			commit->stats.shed++;
 			return 0;

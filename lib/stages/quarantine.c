@@ -49,6 +49,7 @@ void atr_settle_frame(struct atr_shard *shard, struct atr_batch *batch, unsigned
 	struct atr_quarantine_item item;
 	uint8_t outcome = batch->reason[f];
 
+	item.detail = NULL;
 	item.refused_events = 0;
 	item.named = 0;
 	item.reason = outcome;

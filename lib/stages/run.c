@@ -9,10 +9,10 @@ unsigned int atr_shard_run(struct atr_shard *shard)
 	uint64_t begin, end;
 
 	atr_ledger_poll(shard->ledger, shard->node);
-	shard->program = __atomic_load_n(shard->program_slot, __ATOMIC_ACQUIRE);
 	begin = rte_rdtsc();
 	batch->now_tsc = begin;
 	batch->now_ns = atr_clock_ns(shard->clock, begin);
+	atr_swap(shard, begin);
 	for (unsigned int i = 0; i < atr_stage_count; i++) {
 		unsigned int items = atr_stages[i].run(shard, batch);
 

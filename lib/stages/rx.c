@@ -67,16 +67,15 @@ static void from_deferred(struct atr_shard *shard, struct atr_batch *batch)
 	}
 }
 
-/* What the source of a frame in `reserving` waits with; NULL if the plan no longer has it (the
- * gates will name the reason). */
+/* What the source of a frame in `reserving` waits with, whether the plan still has it or not; NULL
+ * if no program of this line ever had it. */
 static struct atr_source_state *source_of(const struct atr_shard *shard, struct rte_mbuf *mbuf)
 {
 	const struct atr_frame_hdr *hdr =
 		rte_pktmbuf_mtod_offset(mbuf, const struct atr_frame_hdr *, atr_meta(mbuf)->offset);
-	const struct atr_plan *plan = shard->program->plan;
+	struct atr_source_state *state = &shard->program->source[hdr->source];
 
-	return plan && atr_plan_source(plan, hdr->source) ? &shard->program->source[hdr->source]
-							  : NULL;
+	return state->reserve ? state : NULL;
 }
 
 /* Frames whose question has been answered, in order. */

@@ -46,6 +46,13 @@ unsigned int atr_stage_fanout(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_quarantine(struct atr_shard *shard, struct atr_batch *batch);
 unsigned int atr_stage_tx(struct atr_shard *shard, struct atr_batch *batch);
 
+/* Before the first stage: takes the program that the control lcore has published last. Where the
+ * plan must enter the log first, some records of it go there each turn, and the old program judges
+ * on until the last is in. Ends the sessions of feeds that a plan has retired. */
+void atr_swap(struct atr_shard *shard, uint64_t now_tsc);
+
+/* Makes sure that the open group has room for a record; ATR_OK, or why there is none. */
+uint8_t atr_log_room(struct atr_shard *shard, uint64_t now_tsc, uint32_t body, uint32_t decisions);
 /* Reads the shard's signals and changes its state of load by them. */
 void atr_signals_read(struct atr_shard *shard, uint64_t now_tsc);
 

@@ -73,6 +73,7 @@ static void place(const uint8_t *data, uint64_t leaf_size, unsigned int nodes,
 	frame->leaf_size = (uint32_t)leaf_size;
 	frame->packet_count = hdr->packet_count;
 	frame->proof_nodes = (uint16_t)nodes;
+	frame->key_serial = 0;
 }
 
 uint8_t atr_frame_parse(const uint8_t *data, size_t length, struct atr_frame *frame)

@@ -106,6 +106,8 @@ struct atr_frame {
 	uint16_t packet_count;
 	uint16_t proof_nodes;
 	bool in_arena; /* any packet has the flag ARENA */
+	/* Of the source's key in the plan in force: set by who looks that up; 0 after parsing. */
+	uint32_t key_serial;
 };
 
 /* Length in nodes of the RFC 6962 inclusion proof of leaf_index in a tree of leaf_count leaves.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The plan that the end-to-end tests run: rich enough that traffic can provoke every refusal."""
+import base64
 import json
 import struct
 
@@ -146,6 +147,35 @@ def document(destination='10.77.0.2', group=GROUP, envelope_bytes=ENVELOPE_BYTES
     }
     value.update(change)
     return value
+
+
+GOVERNANCE = {'plan-chunk': (10, 'chunk'), 'plan-change': (11, 'change'),
+              'plan-approval': (12, 'approval')}  # types: (id, use)
+
+
+def govern(value, operators, topic='test.plain', role='producer', approvals=2):
+    """The plan with operators that may change it, and a role that may send to that topic."""
+    value['types'] += [{'id': number, 'name': name, 'governance': use}
+                       for name, (number, use) in GOVERNANCE.items()]
+    value['rules'].append({'name': 'governance', 'roles': [role], 'topics': [topic],
+                           'types': list(GOVERNANCE), 'feeds': []})
+    value['governance'] = {'operators': list(operators), 'approvals': approvals}
+    return value
+
+
+def governed_document():
+    """What test_reasons.py runs: two operators, who must both approve."""
+    return govern(document(), ['alpha', 'beta'])
+
+
+CHUNK = 510  # bytes of a document that fit an envelope
+
+
+def chunks(text, size=CHUNK):
+    """Payloads of chunks of a document."""
+    data, digest = text.encode(), wire.sha256(text.encode()).hex()
+    return [{'bytes': base64.b64encode(data[at:at + size]).decode(), 'digest': digest,
+             'offset': at, 'total': len(data)} for at in range(0, len(data), size)]
 
 
 def write(path, value=None):

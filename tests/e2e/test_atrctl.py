@@ -61,7 +61,7 @@ class Groups(Lab):
                      ('log', 'prove', '--leaf', 'x'), ('snapshot', 'show', '--nonsense'),
                      ('snapshot', 'rebuild', '--shard')):
             self.assertTrue(self.said(*args).startswith(f'atrctl {args[0]} {args[1]}: '), args)
-        for group in 'query', 'log', 'snapshot':
+        for group in 'query', 'log', 'snapshot', 'governance':
             self.assertIn(f"atrctl {group}: no command 'nonsense'", self.said(group, 'nonsense'))
             self.assertIn(b'COMMAND', run(group, '--help').stdout)
             run(group, status=2)

@@ -10,6 +10,7 @@ import re
 import atrwire as wire
 import plan
 import provoke
+import provoke_governance
 import scenarios
 from atr_harness import CASES, ROOT, Report, case, wait_for
 from lab import PcapLab, VethLab, exists, wires
@@ -18,13 +19,14 @@ from packets import dissect, pcapng_comments
 DECLARED = re.findall(r'^ATR_REASON\((\d+), \w+, (\w+), (\w+), (\w+)',
                       open(f'{ROOT}/lib/reason/reason.def', encoding='utf-8').read(), re.M)
 FINAL = {name: final == 'FINAL' for _, name, _, final in DECLARED}
+assert provoke_governance.motion  # its provocations are among provoke's
 UUID7 = re.compile(r'[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}')
 GATE = {name: gate.lower() for _, name, gate, _ in DECLARED}
 
 
 def laboratory():
     exists()
-    return VethLab()
+    return VethLab(value=plan.governed_document())
 
 
 @case

@@ -40,6 +40,11 @@ static void ask(struct atr_gap_reader *reader, const struct atr_gap_question *qu
 		abort();
 }
 
+static const struct atr_plan *plan_of(void *context, uint64_t generation)
+{
+	return generation % 2 ? context : NULL;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct atr_plan *plan;
@@ -65,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		one_file_mend(one.bytes, one.size);
 	if (atr_gap_reader_follow(reader, GROUPS, GROUPS, error, sizeof(error)) < 0 && !error[0])
 		abort();
-	question.plan = plan;
+	question.plan = plan_of;
+	question.context = plan;
 	question.count = (uint16_t)(1 + data[2]);
 	atr_mold_session(question.session, 0, SHARD, 1);
 	for (uint64_t i = 0; i < 2; i++) {

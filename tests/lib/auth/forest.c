@@ -208,6 +208,7 @@ uint8_t forest_offer(struct forest *f, struct item *item)
 	uint8_t leaf[32];
 
 	assert_int_equal(atr_frame_parse(item->bytes, item->length, &frame), ATR_OK);
+	frame.key_serial = f->key_serial;
 	crypto_hash_sha256(leaf, item->bytes, frame.leaf_size);
 	item->result = atr_auth_frame(f->auth, f->hash, &frame, leaf, look_ahead(f, &frame, leaf),
 				      f->address, item);

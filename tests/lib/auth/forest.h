@@ -43,7 +43,8 @@ struct forest {
 	unsigned int done;
 	unsigned int offered, ahead; /* frames; nodes hashed ahead of them */
 	uint64_t next_sequence;
-	uint32_t address; /* of the sender of what is offered */
+	uint32_t key_serial; /* of frames that are offered */
+	uint32_t address;    /* of the sender of what is offered */
 };
 
 /* Parameters that are generous for every test that does not press on them. */

@@ -335,41 +335,39 @@ static void drain(void **state)
 	forest_stop(&f);
 }
 
-/* Invariant: forgetting a key drops what was proven and refused under it and nothing else; pending
- * roots stay. */
-static void forget(void **state)
+/* Invariant: what was proven, refused or is being asked under a key says nothing about another key
+ * of the same id, which has another serial. */
+static void revoked(void **state)
 {
 	struct forest f;
-	struct tree t, u, w;
+	struct tree t, w;
 	struct item bad;
 
 	(void)state;
 	forest_start(&f, &forest_roomy);
 	t = forest_tree(&f, 1, 4);
-	u = forest_tree(&f, 2, 4);
 	w = forest_tree(&f, 1, 4);
 	bad = t.item[1];
 	bad.bytes[150] ^= 1;
 	forest_offer(&f, &t.item[0]);
-	forest_offer(&f, &u.item[0]);
 	forest_offer(&f, &bad);
 	forest_pump(&f);
+	assert_int_equal(forest_offer(&f, &t.item[0]), ATR_OK);
 	assert_int_equal(forest_offer(&f, &bad), ATR_REASON_BAD_SIGNATURE);
 	forest_offer(&f, &w.item[0]);
-	atr_auth_forget(f.auth, 1, FOREST_KEY + 1);
-	assert_int_equal(forest_offer(&f, &t.item[0]), ATR_OK);
-	atr_auth_forget(f.auth, 1, FOREST_KEY);
-	assert_int_equal(forest_offer(&f, &u.item[1]), ATR_OK);
+	f.key_serial = 1;
 	assert_int_equal(forest_offer(&f, &t.item[1]), ATR_AUTH_HELD);
 	assert_int_equal(forest_offer(&f, &bad), ATR_AUTH_HELD);
-	assert_int_equal(atr_auth_stats(f.auth)->pending_roots, 3);
+	assert_int_equal(forest_offer(&f, &w.item[1]), ATR_AUTH_HELD);
+	assert_int_equal(atr_auth_stats(f.auth)->pending_roots, 4);
 	forest_pump(&f);
 	assert_int_equal(t.item[1].result, ATR_OK);
 	assert_int_equal(w.item[0].result, ATR_OK);
 	assert_int_equal(bad.result, ATR_REASON_BAD_SIGNATURE);
+	f.key_serial = 0;
+	assert_int_equal(forest_offer(&f, &t.item[0]), ATR_OK);
 	forest_assert_idle(&f);
 	forest_free(&t);
-	forest_free(&u);
 	forest_free(&w);
 	forest_stop(&f);
 }
@@ -418,7 +416,7 @@ int main(void)
 		cmocka_unit_test(the_least_recently_used_tree_goes),
 		cmocka_unit_test(unsent_requests_keep_their_place),
 		cmocka_unit_test(drain),
-		cmocka_unit_test(forget),
+		cmocka_unit_test(revoked),
 		cmocka_unit_test(parameters),
 	};
 

@@ -64,10 +64,21 @@ static void follow_all(void)
 	assert_int_equal(atr_gap_reader_group(reader), gap->groups);
 }
 
+static const struct atr_plan *plan_of(void *context, uint64_t generation)
+{
+	(void)generation;
+	return context;
+}
+
 static int ask(uint32_t feed, uint64_t sequence, uint16_t count, size_t capacity)
 {
 	struct atr_gap_question question = {
-		.plan = gap->plan, .feed = feed, .count = count, .sequence = sequence};
+		.plan = plan_of,
+		.context = gap->plan,
+		.feed = feed,
+		.count = count,
+		.sequence = sequence,
+	};
 
 	atr_mold_session(question.session, feed, GAP_SHARD, 1);
 	error[0] = 0;
