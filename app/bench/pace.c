@@ -114,6 +114,8 @@ void pace_answered(uint32_t source, uint64_t sequence, uint64_t now_tsc)
 
 	if (frame >= given || sent_before(frame))
 		return;
+	if (now_tsc < sent_tsc[frame])
+		bench_die("an answer came before its frame was sent");
 	if (answers == room)
 		bench_die("more answers than frames can have");
 	answer_us[answers++] = (double)(now_tsc - sent_tsc[frame]) * 1e6 / (double)rte_get_tsc_hz();

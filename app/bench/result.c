@@ -62,17 +62,6 @@ void result_ratio(json_t *result, const char *to, const char *reference, double 
 						"value", value));
 }
 
-json_t *result_find(const json_t *results, const char *name)
-{
-	for (size_t i = 0; i < json_array_size(results); i++) {
-		json_t *one = json_array_get(results, i);
-
-		if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
-			return one;
-	}
-	return NULL;
-}
-
 json_t *result_head(const struct bench_config *config)
 {
 	char began[32];

@@ -25,9 +25,6 @@ double result_median(const double *values, unsigned int count);
 /* Appends to a result: its ratio to another's median. */
 void result_ratio(json_t *result, const char *to, const char *reference, double value);
 
-/* The result of that name, or NULL. */
-json_t *result_find(const json_t *results, const char *name);
-
 /* What is known before anything is measured: when it began, machine and its load, build. A new
  * reference. */
 json_t *result_head(const struct bench_config *config);

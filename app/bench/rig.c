@@ -300,6 +300,7 @@ void rig_make_trees(unsigned int trees)
 		rig.lane[s].given = 0;
 		rig.lane[s].judged = judged(s);
 	}
+	traffic_pass(&rig.traffic);
 	for (unsigned int t = 0; t < trees; t++) {
 		for (unsigned int s = 0; s < rig.shards; s++) {
 			struct rte_mbuf **m = rig.lane[s].stock + t * tree;

@@ -287,8 +287,9 @@ unsigned int traffic_active(const struct bench_config *config, unsigned int shar
 		       RTE_MAX(config->frames / config->tree, 1u));
 }
 
-uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
-			unsigned int shards)
+/* The source of the next tree. Of many as many take part in a pass as it has trees, spread over
+ * all, in turn; in the next pass their neighbours do, and so on until all have. */
+static uint32_t next_source(const struct traffic *traffic, unsigned int shard, unsigned int shards)
 {
 	unsigned int own = own_sources(traffic->config, shard, shards), active, turn, first;
 
@@ -299,9 +300,15 @@ uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsign
 	if (own == 0)
 		bench_die("a shard has no source; give more --sources");
 	active = traffic_active(traffic->config, shard, shards);
-	turn = tree / shards;
-	turn = (turn % active * (own / active) + turn / active) % own;
+	turn = (traffic->trees - traffic->first) / shards;
+	turn = (turn % active * (own / active) + traffic->passes) % own;
 	return shard + shards * (turn + (shard == 0));
+}
+
+void traffic_pass(struct traffic *traffic)
+{
+	traffic->passes++;
+	traffic->first = traffic->trees;
 }
 
 void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shards,
@@ -309,8 +316,7 @@ void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shar
 {
 	static uint8_t bytes[BENCH_TREE_MAX][ATR_DATAGRAM_MAX], leaf[BENCH_TREE_MAX][ATR_HASH_SIZE];
 	uint8_t proof[ATR_PROOF_MAX * ATR_HASH_SIZE], root[ATR_HASH_SIZE], sig[ATR_SIG_SIZE];
-	uint32_t count = traffic->config->tree,
-		 source = traffic_source(traffic, traffic->trees, shard, shards);
+	uint32_t count = traffic->config->tree, source = next_source(traffic, shard, shards);
 	struct atr_tree_head head;
 	size_t length[BENCH_TREE_MAX];
 	bool forged = traffic->spoil == SPOIL_SIGNATURE || rig_break(BREAK_FORGE);

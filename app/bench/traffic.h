@@ -39,6 +39,8 @@ struct traffic {
 	const struct atr_iface *iface;
 	unsigned int events;      /* in a frame */
 	unsigned int trees;       /* made so far */
+	unsigned int passes;      /* begun so far */
+	unsigned int first;       /* of the trees of this pass */
 	uint64_t *sequence;       /* next one, by source */
 	enum traffic_spoil spoil; /* of the trees made from now on */
 };
@@ -56,10 +58,8 @@ struct atr_plan *traffic_plan(struct traffic *traffic, const struct bench_config
 /* How many events a frame holds. */
 unsigned int traffic_events(const struct bench_config *config);
 
-/* The source of a tree, counted over all shards. Of many sources as many take part in a pass as it
- * has trees, spread over all; in the next pass their neighbours do, and so on until all have. */
-uint32_t traffic_source(const struct traffic *traffic, unsigned int tree, unsigned int shard,
-			unsigned int shards);
+/* From here on trees are those of the next pass. */
+void traffic_pass(struct traffic *traffic);
 
 /* Makes the next tree, of the given shard's sources; config->tree packets to out. */
 void traffic_tree(struct traffic *traffic, unsigned int shard, unsigned int shards,
