@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""atr-bench measures what it says, and two ratios that must not fall: tier3 to its hash bound, tier1
-to Ed25519 alone (test_bench_disk.py: class D to the disk alone). Never an absolute time. A ratio is tried
-three times and the best counts, as another process on the machine only ever makes it worse. Pages
-of 2 MiB where atr-bench finds enough free ones, as it says; none for the rows."""
+"""atr-bench measures what it says, and two ratios that must not fall: tier3 to its hash bound,
+tier1 to Ed25519 alone (test_bench_disk.py has the third: class D to the disk alone). Never an
+absolute time. A ratio is tried three times and the best counts, as another process on the machine
+only ever makes it worse. Pages of 2 MiB where atr-bench finds enough free ones, as it says; none
+for the rows."""
 import json
 import os
 import signal
