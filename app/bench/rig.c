@@ -343,7 +343,7 @@ void rig_fill(void)
 /* Frames of a shard. */
 static unsigned int under_way_max(void)
 {
-	return RTE_MIN(UNPROVEN * rig.config->tree, (unsigned int)HOLD);
+	return RTE_MIN(UNPROVEN * rig.config->tree, (unsigned int)HOLD / 2);
 }
 
 /* A turn that puts as much of the stock on the RX rings as keeps few enough roots unproven, as
