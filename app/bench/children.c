@@ -234,7 +234,7 @@ static json_t *cores_child(const struct bench_config *config, json_t *results, l
 			   const char *name)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	char shards[TEXT_MAX], of[TEXT_MAX], lcores[TEXT_MAX * 2];
+	char shards[2 * TEXT_MAX], of[2 * TEXT_MAX], lcores[2 * TEXT_MAX];
 	struct child what = {"tier3", {shards, of}, name};
 	struct bench_config with = *config;
 	json_t *result;

@@ -20,7 +20,7 @@
 #define ROOM_SPARE       32
 #define ROOTS            1024
 #define UNPROVEN         512   /* roots at a time */
-#define HOLD             65536 /* frames that wait for their root; half is for a sender not yet known */
+#define HOLD             65536 /* frames that wait for their root; half for a new sender */
 #define LINE             64
 #define FEEDS_ROUTE_PORT 5001
 
