@@ -115,6 +115,11 @@ unsigned int atr_control_swap(struct atr_control *control)
 	return 1;
 }
 
+static bool in_use(const struct atr_program *program)
+{
+	return program && __atomic_load_n(&program->adopted, __ATOMIC_ACQUIRE) > 0;
+}
+
 /* No shard runs yet. */
 static void replace(struct atr_control *control, struct atr_program *program)
 {
@@ -144,7 +149,7 @@ int atr_control_publish(struct atr_control *control, struct atr_program *program
 			return -ENOMEM;
 		}
 	}
-	if (control->stats.turns == 0) {
+	if (control->stats.turns == 0 && !in_use(*control->program_slot)) {
 		replace(control, program);
 		return 0;
 	}
