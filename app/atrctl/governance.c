@@ -77,6 +77,7 @@ int govern_open(struct govern *g)
 	struct producer *producer;
 	char error[ERROR_SIZE];
 
+	g->plan = g->old ? g->old : g->new;
 	if (!g->plan->governance.present)
 		return usage_error(g->command,
 				   "plan '%s' has no member \"governance\": nobody can change it "
@@ -101,6 +102,8 @@ void govern_close(struct govern *g)
 	judge_free(g->judge);
 	if (g->ring.plan)
 		keyring_close(&g->ring);
+	atr_plan_free(g->old);
+	atr_plan_free(g->new);
 }
 
 size_t govern_limit(const struct govern *g)

@@ -15,8 +15,10 @@
 
 /* An operator who signs, under the plan that will judge the envelopes. */
 struct govern {
-	const char *command;         /* "governance propose", for sentences */
-	const struct atr_plan *plan; /* in force, or, where that is not at hand, the new one */
+	const char *command; /* "governance propose", for sentences */
+	struct atr_plan *old,
+		*new; /* in force, and proposed; NULL: not known; govern_close frees */
+	const struct atr_plan *plan; /* old, or, where that is not at hand, new */
 	const char *topic_name;      /* --topic, or NULL */
 	struct keyring ring;         /* only and key filled in by the options */
 	/* govern_open's. */
@@ -25,7 +27,8 @@ struct govern {
 	uint64_t mtu;
 };
 
-/* Loads the key and looks whether the plan lets it govern. 0, or EXIT_USAGE after a sentence. */
+/* Of old and new one must be there. Loads the key and looks whether the plan lets it govern. 0, or
+ * EXIT_USAGE after a sentence. */
 int govern_open(struct govern *govern);
 void govern_close(struct govern *govern);
 

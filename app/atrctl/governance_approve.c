@@ -40,7 +40,6 @@ struct approve {
 	struct proposal_motion motion;
 	const char *why; /* the proposal's, or NULL */
 	char *why_text;
-	struct atr_plan *old, *new; /* NULL: not known */
 };
 
 /* The change's text, from its envelope. */
@@ -63,7 +62,8 @@ static int check_proposer(const struct approve *run, const struct proposal_item 
 	struct atr_envelope envelope;
 
 	if (parser && atr_envelope_parse(parser, change->text, change->length, &envelope) == ATR_OK)
-		judge_envelope_signature(run->old, &envelope, change->uuid_ms * NS_PER_MS, &reason);
+		judge_envelope_signature(run->govern.old, &envelope, change->uuid_ms * NS_PER_MS,
+					 &reason);
 	if (parser)
 		atr_json_parser_destroy(parser);
 	if (reason == ATR_OK)
@@ -86,19 +86,20 @@ static int load_proposal(struct approve *run)
 				   run->proposal_path);
 	run->motion = change->motion;
 	take_why(run, change);
-	if (run->old && memcmp(run->old->digest, run->motion.replaces, PROPOSAL_DIGEST) != 0)
+	if (run->govern.old &&
+	    memcmp(run->govern.old->digest, run->motion.replaces, PROPOSAL_DIGEST) != 0)
 		return failure(NAME, "the proposal replaces another plan than %s", run->plan_path);
-	if (run->old && check_proposer(run, change))
+	if (run->govern.old && check_proposer(run, change))
 		return EXIT_NEGATIVE;
 	if (!run->proposal.chunks)
 		return 0;
-	run->new = proposal_plan(&run->proposal, run->old, error);
-	if (!run->new)
+	run->govern.new = proposal_plan(&run->proposal, run->govern.old, error);
+	if (!run->govern.new)
 		return failure(NAME, "%s: %s", run->proposal_path, error);
-	if (run->new->version != run->motion.version)
+	if (run->govern.new->version != run->motion.version)
 		return failure(NAME, "the change says version %u, its document version %u",
-			       run->motion.version, run->new->version);
-	if (run->old && govern_may_follow(run->old, run->new, error))
+			       run->motion.version, run->govern.new->version);
+	if (run->govern.old && govern_may_follow(run->govern.old, run->govern.new, error))
 		return failure(NAME, "%s: %s", run->proposal_path, error);
 	return 0;
 }
@@ -108,8 +109,8 @@ static int load(struct approve *run)
 	char error[ERROR_SIZE];
 
 	if (run->plan_path) {
-		run->old = atr_plan_load_file(run->plan_path, error, sizeof(error));
-		if (!run->old)
+		run->govern.old = atr_plan_load_file(run->plan_path, error, sizeof(error));
+		if (!run->govern.old)
 			return usage_error(NAME, "%s", error);
 	}
 	if (run->proposal_path)
@@ -118,11 +119,12 @@ static int load(struct approve *run)
 	    govern_digest(run->replaces, run->motion.replaces))
 		return usage_error(NAME, "--digest and --replaces take 64 lowercase hex digits");
 	run->motion.version = (uint32_t)run->version.value;
-	if (run->old && memcmp(run->old->digest, run->motion.replaces, PROPOSAL_DIGEST) != 0)
+	if (run->govern.old &&
+	    memcmp(run->govern.old->digest, run->motion.replaces, PROPOSAL_DIGEST) != 0)
 		return failure(NAME, "--replaces is not the digest of %s", run->plan_path);
-	if (run->old && run->motion.version <= run->old->version)
+	if (run->govern.old && run->motion.version <= run->govern.old->version)
 		return failure(NAME, "version %u is not above %u of the plan in force",
-			       run->motion.version, run->old->version);
+			       run->motion.version, run->govern.old->version);
 	return 0;
 }
 
@@ -132,9 +134,9 @@ static void print_text(const struct approve *run, const char *digest, const char
 	printf("%-12sversion %u, digest %s\n%-12s%s\n", "approving", run->motion.version, digest,
 	       "replaces", replaces);
 	printf("%-12s%s\n", "as", run->govern.producer->source->name);
-	if (run->new)
-		printf("%-12s%s, %zu bytes, compiles\n", "document", run->new->name,
-		       run->new->document_length);
+	if (run->govern.new)
+		printf("%-12s%s, %zu bytes, compiles\n", "document", run->govern.new->name,
+		       run->govern.new->document_length);
 	else
 		printf("%-12snot at hand: its digest alone is approved\n", "document");
 	if (run->why) {
@@ -151,17 +153,19 @@ static void print_text(const struct approve *run, const char *digest, const char
 
 static void print(const struct approve *run)
 {
-	json_t *changes = run->old && run->new ? govern_diff(run->old, run->new) : NULL;
+	json_t *changes = run->govern.old && run->govern.new
+				  ? govern_diff(run->govern.old, run->govern.new)
+				  : NULL;
 	char digest[GOVERN_HEX], replaces[GOVERN_HEX];
 
 	atr_hex_encode(run->motion.digest, PROPOSAL_DIGEST, digest);
 	atr_hex_encode(run->motion.replaces, PROPOSAL_DIGEST, replaces);
 	if (run->json)
-		explain_print_json(json_pack("{s:s, s:s, s:I, s:s, s:s?, s:b, s:O?}", "digest",
-					     digest, "replaces", replaces, "version",
-					     (json_int_t)run->motion.version, "source",
-					     run->govern.producer->source->name, "why", run->why,
-					     "document", run->new != NULL, "changes", changes));
+		explain_print_json(
+			json_pack("{s:s, s:s, s:I, s:s, s:s?, s:b, s:O?}", "digest", digest,
+				  "replaces", replaces, "version", (json_int_t)run->motion.version,
+				  "source", run->govern.producer->source->name, "why", run->why,
+				  "document", run->govern.new != NULL, "changes", changes));
 	else
 		print_text(run, digest, replaces, changes);
 	json_decref(changes);
@@ -195,8 +199,7 @@ static int approve(struct approve *run)
 
 	if (err)
 		return err;
-	run->govern.plan = run->old ? run->old : run->new;
-	if (!run->govern.plan)
+	if (!run->govern.old && !run->govern.new)
 		return usage_error(NAME, "--plan OLD is needed, the plan in force: the document is "
 					 "not at hand, and nothing else tells realm and names");
 	err = govern_open(&run->govern);
@@ -256,8 +259,6 @@ int governance_approve(int argc, char **argv)
 	status = execute(run, argc, argv);
 	govern_close(&run->govern);
 	proposal_free(&run->proposal);
-	atr_plan_free(run->old);
-	atr_plan_free(run->new);
 	free(run->why_text);
 	free(run);
 	return status;

@@ -51,7 +51,6 @@ struct propose {
 	struct option_u64 mtu;
 	bool change_only, json;
 	struct govern govern;
-	struct atr_plan *new, *old;      /* old: NULL if only its digest is known */
 	uint8_t digest[PROPOSAL_DIGEST]; /* of the plan in force */
 	/* What was made. */
 	uint64_t chunks, bytes, first_ns;
@@ -63,16 +62,16 @@ static int load(struct propose *run)
 {
 	char error[ERROR_SIZE];
 
-	run->new = atr_plan_load_file(run->plan_path, error, sizeof(error));
-	if (!run->new)
+	run->govern.new = atr_plan_load_file(run->plan_path, error, sizeof(error));
+	if (!run->govern.new)
 		return usage_error(NAME, "%s", error);
 	if (govern_digest(run->replaces, run->digest) == 0)
 		return 0;
-	run->old = atr_plan_load_file(run->replaces, error, sizeof(error));
-	if (!run->old)
+	run->govern.old = atr_plan_load_file(run->replaces, error, sizeof(error));
+	if (!run->govern.old)
 		return usage_error(NAME, "%s", error);
-	memcpy(run->digest, run->old->digest, sizeof(run->digest));
-	if (govern_may_follow(run->old, run->new, error))
+	memcpy(run->digest, run->govern.old->digest, sizeof(run->digest));
+	if (govern_may_follow(run->govern.old, run->govern.new, error))
 		return failure(NAME, "%s: %s", run->plan_path, error);
 	return 0;
 }
@@ -85,7 +84,7 @@ static int chunk_room(struct propose *run, const char *digest, size_t *chars, ch
 
 	snprintf(run->payload, sizeof(run->payload),
 		 "{\"bytes\":\"AAAA\",\"digest\":\"%s\",\"offset\":%zu,\"total\":%zu}", digest,
-		 run->new->document_length - 1, run->new->document_length);
+		 run->govern.new->document_length - 1, run->govern.new->document_length);
 	n = govern_sign(&run->govern, ATR_GOVERNANCE_CHUNK, run->payload, run->text, error);
 	if (n < 0)
 		return n;
@@ -109,8 +108,8 @@ static int put(struct propose *run, FILE *file, enum atr_governance_use use, cha
 
 static int put_chunks(struct propose *run, FILE *file, const char *digest, char *error)
 {
-	const char *document = run->new->document;
-	size_t total = run->new->document_length, chars = 0, step;
+	const char *document = run->govern.new->document;
+	size_t total = run->govern.new->document_length, chars = 0, step;
 	char base64[ATR_GOVERNANCE_CHUNK_TEXT_MAX + 1];
 	int err = chunk_room(run, digest, &chars, error);
 	struct progress progress;
@@ -142,7 +141,7 @@ static int put_change(struct propose *run, FILE *file, const char *digest, char 
 
 	atr_hex_encode(run->digest, sizeof(run->digest), replaces);
 	payload = json_pack("{s:s, s:s, s:I, s:s}", "digest", digest, "replaces", replaces,
-			    "version", (json_int_t)run->new->version, "why", run->why);
+			    "version", (json_int_t)run->govern.new->version, "why", run->why);
 	text = payload ? json_dumps(payload, JSON_COMPACT) : NULL;
 	json_decref(payload);
 	if (!text || strlen(text) >= sizeof(run->payload)) {
@@ -178,29 +177,30 @@ static int write_proposal(struct propose *run, const char *digest)
 
 static void print_json(const struct propose *run, const char *until)
 {
-	json_t *changes = run->old ? govern_diff(run->old, run->new) : NULL;
+	json_t *changes = run->govern.old ? govern_diff(run->govern.old, run->govern.new) : NULL;
 	char replaces[GOVERN_HEX];
 
 	atr_hex_encode(run->digest, sizeof(run->digest), replaces);
-	explain_print_json(json_pack(
-		"{s:o, s:s, s:I, s:I, s:I, s:s, s:i, s:o?}", "plan", govern_plan_json(run->new),
-		"replaces", replaces, "document_bytes", (json_int_t)run->new->document_length,
-		"chunks", (json_int_t)run->chunks, "envelope_bytes", (json_int_t)run->bytes,
-		"push_before", until, "approvals", (int)run->govern.plan->governance.approvals,
-		"difference", changes ? plan_diff_summary(changes) : NULL));
+	explain_print_json(json_pack("{s:o, s:s, s:I, s:I, s:I, s:s, s:i, s:o?}", "plan",
+				     govern_plan_json(run->govern.new), "replaces", replaces,
+				     "document_bytes", (json_int_t)run->govern.new->document_length,
+				     "chunks", (json_int_t)run->chunks, "envelope_bytes",
+				     (json_int_t)run->bytes, "push_before", until, "approvals",
+				     (int)run->govern.plan->governance.approvals, "difference",
+				     changes ? plan_diff_summary(changes) : NULL));
 	json_decref(changes);
 }
 
 static void print_text(const struct propose *run, const char *until)
 {
-	json_t *changes = run->old ? govern_diff(run->old, run->new) : NULL;
+	json_t *changes = run->govern.old ? govern_diff(run->govern.old, run->govern.new) : NULL;
 	json_t *summary = changes ? plan_diff_summary(changes) : NULL;
 	char hex[GOVERN_HEX];
 
-	govern_print_plan("proposed", run->new);
+	govern_print_plan("proposed", run->govern.new);
 	atr_hex_encode(run->digest, sizeof(run->digest), hex);
 	printf("%-12s%s\n%-12s%zu bytes in %llu chunks, %llu bytes signed, in %s\n", "replaces",
-	       hex, "document", run->new->document_length, (unsigned long long)run->chunks,
+	       hex, "document", run->govern.new->document_length, (unsigned long long)run->chunks,
 	       (unsigned long long)run->bytes, run->out);
 	printf("%-12s", "difference");
 	if (summary)
@@ -221,15 +221,14 @@ static int propose(struct propose *run)
 
 	if (err)
 		return err;
-	run->govern.plan = run->old ? run->old : run->new;
 	run->govern.mtu = run->mtu.value;
 	err = govern_open(&run->govern);
 	if (err)
 		return err;
-	if (!run->new->governance.present)
+	if (!run->govern.new->governance.present)
 		warning(NAME, "the new plan has no member \"governance\": once in force it cannot "
 			      "be changed in flight any more");
-	atr_hex_encode(run->new->digest, sizeof(run->new->digest), digest);
+	atr_hex_encode(run->govern.new->digest, sizeof(run->govern.new->digest), digest);
 	err = write_proposal(run, digest);
 	if (err)
 		return err;
@@ -289,8 +288,6 @@ int governance_propose(int argc, char **argv)
 	run->govern.command = NAME;
 	status = execute(run, argc, argv);
 	govern_close(&run->govern);
-	atr_plan_free(run->new);
-	atr_plan_free(run->old);
 	free(run);
 	return status;
 }

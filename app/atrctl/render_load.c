@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "../../lib/overload/overload.h"
 #include "telemetry.h"
 #include "term.h"
 
 #define MS_A_SECOND 1000.0
 #define CELL        64
 
-/* As overload.def names and measures them. */
-static const struct {
-	const char *name, *unit;
-} signals[] = {
-	{"rx", ""},      {"rings", "%"}, {"hold", "%"},
-	{"commit", "%"}, {"pool", "%"},  {"latency", "us"},
-};
-
 static const char *unit_of(const char *signal)
 {
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (strcmp(signal, signals[i].name) == 0)
-			return signals[i].unit;
+	for (unsigned int s = 0; s < ATR_SIGNALS; s++)
+		if (strcmp(signal, atr_signal_info[s].name) == 0)
+			return atr_signal_info[s].unit;
 	return "";
+}
+
+/* A state that has no such name counts as worse than all. */
+static unsigned int rank_of(const char *name)
+{
+	unsigned int state = ATR_GREEN;
+
+	while (state < ATR_LOADS && strcmp(atr_load_name(state), name) != 0)
+		state++;
+	return state;
 }
 
 static json_int_t number(json_t *object, const char *name)
@@ -31,18 +34,12 @@ static json_int_t number(json_t *object, const char *name)
 /* What led into the state; "calm" for one that was left for a better one. */
 static json_t *because(json_t *load, const char *state)
 {
-	static const char *const order[] = {"green", "yellow", "orange", "red"};
 	const char *was = json_string_value(json_object_get(load, "was"));
 	const char *signal = json_string_value(json_object_get(load, "signal"));
-	size_t now = 0, before = 0;
 
 	if (!was || !signal)
 		return json_string("-");
-	while (now < 3 && strcmp(order[now], state) != 0)
-		now++;
-	while (before < 3 && strcmp(order[before], was) != 0)
-		before++;
-	if (now < before)
+	if (rank_of(state) < rank_of(was))
 		return json_sprintf("calm, was %s", was);
 	return json_sprintf("%s %lld %s", signal, (long long)number(load, "value"),
 			    unit_of(signal));
@@ -61,12 +58,12 @@ static json_t *row_of(const char *shard, json_t *load)
 	json_object_set_new(row, "state", json_string(state));
 	json_object_set_new(row, "for", json_string(since));
 	json_object_set_new(row, "because", because(load, state));
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		json_object_set_new(row, signals[i].name,
+	for (unsigned int s = 0; s < ATR_SIGNALS; s++)
+		json_object_set_new(row, atr_signal_info[s].name,
 				    json_sprintf("%lld %s",
 						 (long long)number(json_object_get(load, "signals"),
-								   signals[i].name),
-						 signals[i].unit));
+								   atr_signal_info[s].name),
+						 atr_signal_info[s].unit));
 	json_object_foreach(shed, measure, count)
 	{
 		json_object_set(row, measure, count);

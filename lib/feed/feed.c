@@ -312,14 +312,20 @@ void atr_feeds_poll(struct atr_feeds *feeds, const struct atr_program *program, 
 	}
 }
 
-void atr_feeds_retire(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
+static void send_open(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
 		      uint64_t now_tsc)
 {
 	struct atr_feed_out *out = &feeds->feed[id];
 
 	if (out->open)
 		flush(feeds, out, &program->routes[id], now_tsc);
-	send_empty(feeds, out, &program->routes[id], ATR_MOLD_COUNT_END, now_tsc);
+}
+
+void atr_feeds_retire(struct atr_feeds *feeds, const struct atr_program *program, unsigned int id,
+		      uint64_t now_tsc)
+{
+	send_open(feeds, program, id, now_tsc);
+	send_empty(feeds, &feeds->feed[id], &program->routes[id], ATR_MOLD_COUNT_END, now_tsc);
 }
 
 void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, uint64_t now_tsc)
@@ -327,13 +333,11 @@ void atr_feeds_end(struct atr_feeds *feeds, const struct atr_program *program, u
 	const struct atr_plan *plan = program->plan;
 
 	for (uint32_t id = 0; plan && id < plan->feed_slots; id++) {
-		struct atr_feed_out *out = &feeds->feed[id];
-
 		if (!plan->feeds[id].present)
 			continue;
-		if (out->open)
-			flush(feeds, out, &program->routes[id], now_tsc);
-		if (!(program->waiting_feeds >> id & 1))
-			send_empty(feeds, out, &program->routes[id], ATR_MOLD_COUNT_END, now_tsc);
+		if (program->waiting_feeds >> id & 1)
+			send_open(feeds, program, id, now_tsc);
+		else
+			atr_feeds_retire(feeds, program, id, now_tsc);
 	}
 }

@@ -101,10 +101,12 @@ static inline bool atr_overload_takes(const struct atr_overload *overload, enum 
 	return overload->measures >> measure & 1;
 }
 
-/* Measures that shed. */
-#define ATR_MEASURES_SHED                                                        \
-	(1u << ATR_MEASURE_P3 | 1u << ATR_MEASURE_P2 | 1u << ATR_MEASURE_LARGE | \
-	 1u << ATR_MEASURE_P1)
+/* Measures that shed, a bit each. */
+enum {
+	ATR_MEASURES_SHED = 0
+#define ATR_MEASURE(NAME, name, state, reason, ...) | (ATR_##reason != ATR_OK) << ATR_MEASURE_##NAME
+#include "overload.def"
+};
 
 /* The measure that sheds an event of this priority (0..3), or ATR_MEASURES if none in force does.
  * large: its payload is in the arena, or it is an envelope. Any lcore. */

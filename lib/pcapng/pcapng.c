@@ -7,28 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_SECTION    UINT32_C(0x0A0D0D0A)
-#define BLOCK_PACKET     6
-#define BYTE_ORDER_MAGIC UINT32_C(0x1A2B3C4D)
-#define OPTION_END       0
-#define OPTION_COMMENT   1
-#define WORD             4
+#include "format.h"
 
-struct block_head {
-	uint32_t type, length;
-};
-#define BLOCK_LEAST (sizeof(struct block_head) + sizeof(uint32_t)) /* and the length again */
-
-/* Body of an enhanced packet block, in front of the packet. */
-struct packet_head {
-	uint32_t interface, time_high, time_low, captured, original;
-};
-_Static_assert(sizeof(struct packet_head) == 20, "enhanced packet block");
-
-struct option_head {
-	uint16_t code, length;
-};
-_Static_assert(sizeof(struct option_head) == WORD, "options are words");
+#define BLOCK_LEAST                                                                  \
+	(sizeof(struct atr_pcapng_block) + sizeof(uint32_t)) /* and the length again \
+							      */
+#define WORD ATR_PCAPNG_WORD
 
 struct atr_pcapng {
 	FILE *file;
@@ -64,7 +48,7 @@ static int bad(const struct atr_pcapng *reader, const char *what, char *error, s
 static int read_block(struct atr_pcapng *reader, uint32_t *type, uint32_t *length, char *error,
 		      size_t size)
 {
-	struct block_head head;
+	struct atr_pcapng_block head;
 	uint32_t again;
 	size_t n = fread(&head, 1, sizeof(head), reader->file);
 
@@ -72,7 +56,7 @@ static int read_block(struct atr_pcapng *reader, uint32_t *type, uint32_t *lengt
 		return 0;
 	if (n < sizeof(head))
 		return bad(reader, "is cut off", error, size);
-	if (!reader->section && head.type != BLOCK_SECTION)
+	if (!reader->section && head.type != ATR_PCAPNG_SECTION)
 		return bad(reader, "is no section header: this is no pcapng file", error, size);
 	if (head.length < BLOCK_LEAST || head.length % WORD != 0 ||
 	    head.length - BLOCK_LEAST > sizeof(reader->body))
@@ -89,7 +73,7 @@ static int read_block(struct atr_pcapng *reader, uint32_t *type, uint32_t *lengt
 
 static void find_comment(struct atr_pcapng_packet *packet, const uint8_t *at, size_t left)
 {
-	struct option_head option;
+	struct atr_pcapng_option option;
 
 	packet->comment = NULL;
 	packet->comment_length = 0;
@@ -100,9 +84,9 @@ static void find_comment(struct atr_pcapng_packet *packet, const uint8_t *at, si
 		at += sizeof(option);
 		left -= sizeof(option);
 		padded = ((size_t)option.length + WORD - 1) / WORD * WORD;
-		if (option.code == OPTION_END || padded > left)
+		if (option.code == ATR_PCAPNG_OPTION_END || padded > left)
 			return;
-		if (option.code == OPTION_COMMENT) {
+		if (option.code == ATR_PCAPNG_OPTION_COMMENT) {
 			packet->comment = (const char *)at;
 			packet->comment_length = option.length;
 			return;
@@ -114,7 +98,7 @@ static void find_comment(struct atr_pcapng_packet *packet, const uint8_t *at, si
 
 static bool open_packet(const uint8_t *body, uint32_t length, struct atr_pcapng_packet *packet)
 {
-	struct packet_head head;
+	struct atr_pcapng_packet_body head;
 	size_t padded;
 
 	if (length < sizeof(head))
@@ -136,17 +120,17 @@ int atr_pcapng_next(struct atr_pcapng *reader, struct atr_pcapng_packet *packet,
 	int rc;
 
 	while ((rc = read_block(reader, &type, &length, error, size)) == 1) {
-		if (type == BLOCK_SECTION) {
+		if (type == ATR_PCAPNG_SECTION) {
 			memcpy(&magic, reader->body, length < sizeof(magic) ? 0 : sizeof(magic));
-			if (length < sizeof(magic) || magic != BYTE_ORDER_MAGIC)
+			if (length < sizeof(magic) || magic != ATR_PCAPNG_BYTE_ORDER_MAGIC)
 				return bad(reader, "begins a section of another byte order", error,
 					   size);
 			reader->section = true;
 		}
-		if (type == BLOCK_PACKET && !open_packet(reader->body, length, packet))
+		if (type == ATR_PCAPNG_PACKET && !open_packet(reader->body, length, packet))
 			return bad(reader, "is a packet larger than its block", error, size);
 		reader->offset += length + BLOCK_LEAST;
-		if (type == BLOCK_PACKET)
+		if (type == ATR_PCAPNG_PACKET)
 			return 1;
 	}
 	return rc;

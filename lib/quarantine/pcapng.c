@@ -3,21 +3,10 @@
  * three blocks that are needed are written here, in host byte order as the format allows. */
 #include <string.h>
 
+#include "../pcapng/format.h"
 #include "quarantine_internal.h"
 
-#define BLOCK_SECTION     0x0A0D0D0A
-#define BLOCK_INTERFACE   1
-#define BLOCK_PACKET      6
-#define BYTE_ORDER_MAGIC  0x1A2B3C4D
-#define LINKTYPE_ETHERNET 1
-#define OPTION_END        0
-#define OPTION_COMMENT    1
-#define OPTION_TSRESOL    9
-#define NANOSECONDS       9 /* ten to the minus ninth */
-
-struct option {
-	uint16_t code, length;
-};
+#define NANOSECONDS 9 /* ten to the minus ninth */
 
 struct section_block {
 	uint32_t type, length, magic;
@@ -30,14 +19,15 @@ struct interface_block {
 	uint32_t type, length;
 	uint16_t link, reserved;
 	uint32_t snap; /* 0: no limit */
-	struct option tsresol;
+	struct atr_pcapng_option tsresol;
 	uint8_t resolution, pad[3];
-	struct option end;
+	struct atr_pcapng_option end;
 	uint32_t length_again;
 } __attribute__((packed));
 
 struct packet_block {
-	uint32_t type, length, interface, time_high, time_low, captured, original;
+	struct atr_pcapng_block block;
+	struct atr_pcapng_packet_body body;
 } __attribute__((packed));
 
 _Static_assert(sizeof(struct section_block) == 28, "section header block is 28 bytes");
@@ -50,18 +40,18 @@ _Static_assert(PCAPNG_HEADER_SIZE == sizeof(struct section_block) + sizeof(struc
 
 size_t pcapng_header(uint8_t *out)
 {
-	const struct section_block section = {.type = BLOCK_SECTION,
+	const struct section_block section = {.type = ATR_PCAPNG_SECTION,
 					      .length = sizeof(section),
-					      .magic = BYTE_ORDER_MAGIC,
+					      .magic = ATR_PCAPNG_BYTE_ORDER_MAGIC,
 					      .major = 1,
 					      .section_length = UINT64_MAX,
 					      .length_again = sizeof(section)};
-	const struct interface_block interface = {.type = BLOCK_INTERFACE,
+	const struct interface_block interface = {.type = ATR_PCAPNG_INTERFACE,
 						  .length = sizeof(interface),
-						  .link = LINKTYPE_ETHERNET,
-						  .tsresol = {OPTION_TSRESOL, 1},
+						  .link = ATR_PCAPNG_ETHERNET,
+						  .tsresol = {ATR_PCAPNG_OPTION_TSRESOL, 1},
 						  .resolution = NANOSECONDS,
-						  .end = {OPTION_END, 0},
+						  .end = {ATR_PCAPNG_OPTION_END, 0},
 						  .length_again = sizeof(interface)};
 
 	memcpy(out, &section, sizeof(section));
@@ -71,30 +61,31 @@ size_t pcapng_header(uint8_t *out)
 
 size_t pcapng_block_size(uint32_t captured, size_t comment)
 {
-	return sizeof(struct packet_block) + RTE_ALIGN_CEIL((size_t)captured, 4) +
-	       sizeof(struct option) + RTE_ALIGN_CEIL(comment, 4) + sizeof(struct option) +
-	       sizeof(uint32_t);
+	return sizeof(struct packet_block) + RTE_ALIGN_CEIL((size_t)captured, ATR_PCAPNG_WORD) +
+	       sizeof(struct atr_pcapng_option) + RTE_ALIGN_CEIL(comment, ATR_PCAPNG_WORD) +
+	       sizeof(struct atr_pcapng_option) + sizeof(uint32_t);
 }
 
 static void add_padding(struct series *series, size_t length)
 {
 	static const uint8_t zeros[3];
 
-	series_add(series, zeros, RTE_ALIGN_CEIL(length, 4) - length);
+	series_add(series, zeros, RTE_ALIGN_CEIL(length, ATR_PCAPNG_WORD) - length);
 }
 
 void pcapng_block(struct series *series, const struct rte_mbuf *mbuf, uint32_t captured,
 		  uint64_t time_ns, const char *comment, size_t comment_length)
 {
 	const uint32_t length = (uint32_t)pcapng_block_size(captured, comment_length);
-	const struct packet_block block = {.type = BLOCK_PACKET,
-					   .length = length,
-					   .time_high = (uint32_t)(time_ns >> 32),
-					   .time_low = (uint32_t)time_ns,
-					   .captured = captured,
-					   .original = mbuf->pkt_len};
-	const struct option text = {OPTION_COMMENT, (uint16_t)comment_length};
-	const struct option end = {OPTION_END, 0};
+	const struct packet_block block = {
+		.block = {.type = ATR_PCAPNG_PACKET, .length = length},
+		.body = {.time_high = (uint32_t)(time_ns >> 32),
+			 .time_low = (uint32_t)time_ns,
+			 .captured = captured,
+			 .original = mbuf->pkt_len},
+	};
+	const struct atr_pcapng_option text = {ATR_PCAPNG_OPTION_COMMENT, (uint16_t)comment_length};
+	const struct atr_pcapng_option end = {ATR_PCAPNG_OPTION_END, 0};
 	uint32_t left = captured;
 
 	series_add(series, &block, sizeof(block));

@@ -2,10 +2,11 @@
 /* The fifth gate: what was refused, kept for people. A pcapng file whose packets carry their reason
  * as comment, and a JSON Lines audit; both bounded in size and rate.
  *
- * Layer 2: DPDK's ring and mbuf, lib/reason, lib/net. Data lcores and the control lcore put items
- * on rings of their own (single producer, single consumer); one control thread, no lcore, writes
- * the files. A full ring, disk or rate budget never holds anybody up: the item is dropped, and the
- * drop counted. Counters of refusals are kept elsewhere and are never sampled.
+ * Layer 2: DPDK's ring and mbuf, lib/reason, lib/net, lib/pcapng (the format). Data lcores and the
+ * control lcore put items on rings of their own (single producer, single consumer); one control
+ * thread, no lcore, writes the files. A full ring, disk or rate budget never holds anybody up: the
+ * item is dropped, and the drop counted. Counters of refusals are kept elsewhere and are never
+ * sampled.
  */
 #ifndef ATR_QUARANTINE_H
 #define ATR_QUARANTINE_H

@@ -60,17 +60,25 @@ static void begin(struct forest *f)
 	assert_int_equal(first.result, ATR_OK);
 }
 
+/* The same, and an attacker has all of the victim's roots that a stranger gets. */
+static void begin_besieged(struct forest *f)
+{
+	static struct item forged[TRIES];
+
+	begin(f);
+	f->address = ATTACKER;
+	assert_int_equal(forge(f, forged, TRIES), PENDING / 2);
+}
+
 /* Invariant: whoever has proven nothing has half of a source's roots; the rest is for the sender
  * whose roots prove. */
 static void half_is_for_the_known(void **state)
 {
-	static struct item forged[TRIES], mine[PENDING];
+	static struct item mine[PENDING];
 	struct forest f;
 
 	(void)state;
-	begin(&f);
-	f.address = ATTACKER;
-	assert_int_equal(forge(&f, forged, TRIES), PENDING / 2);
+	begin_besieged(&f);
 	for (unsigned int i = 0; i < PENDING / 2; i++)
 		assert_int_equal(real(&f, &mine[i]), ATR_AUTH_HELD);
 	assert_int_equal(real(&f, &mine[PENDING / 2]), ATR_REASON_ROOT_BUDGET);
@@ -160,13 +168,11 @@ static void the_hold_too(void **state)
 /* Invariant: a sender that has proven nothing for a minute is a stranger again. */
 static void standing_lapses(void **state)
 {
-	static struct item forged[TRIES], mine[PENDING];
+	static struct item mine[PENDING];
 	struct forest f;
 
 	(void)state;
-	begin(&f);
-	f.address = ATTACKER;
-	assert_int_equal(forge(&f, forged, TRIES), PENDING / 2);
+	begin_besieged(&f);
 	atr_auth_now(f.auth, (100 + ATR_AUTH_KNOWN_S) * HZ - 1);
 	assert_int_equal(real(&f, &mine[0]), ATR_AUTH_HELD);
 	atr_auth_now(f.auth, (100 + ATR_AUTH_KNOWN_S) * HZ);

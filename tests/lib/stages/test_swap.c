@@ -23,26 +23,13 @@
 
 static struct rig_store store;
 static struct rig_event events[EVENTS_MAX];
-static unsigned int told[256];
-
-static void on_ack(void *listener, const struct atr_ack_notice *notice,
-		   const struct atr_ack_entry *entry)
-{
-	(void)listener;
-	(void)notice;
-	told[entry->result]++;
-}
 
 static struct rig *begin(unsigned int shards)
 {
-	const struct rig_options options = {.window = 4096,
-					    .max_ahead = 50000,
-					    .shards = shards,
-					    .store = &store,
-					    .on_ack = on_ack};
+	const struct rig_options options = {
+		.window = 4096, .max_ahead = 50000, .shards = shards, .store = &store};
 	struct rig *rig;
 
-	memset(told, 0, sizeof(told));
 	rig_store_init(&store, shards, 1);
 	rig = rig_start(&options);
 	if (!rig)
